@@ -1,0 +1,80 @@
+# Sandboxes: `make run` to use it, `make test` to test it, `make help` for the rest.
+
+PYTHON3 ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+
+PY := .venv/bin/python
+# a skip counts as a failure where CI is set
+PYTEST := $(PY) -m pytest -p scripts.no_skips
+# the fast ones wait more than they work, so three share two cores; what uses the engine runs alone
+BESIDE := -n 3
+SCALE = $(PY) -m scripts.services run -- $(PYTEST) $(BESIDE) tests -m "not engine and not browser" \
+	--ignore=tests/ground --ignore=tests/docs
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test fast scale lint format types contracts ci bench lock image clean
+# one thing after the other even under -j: they share the environment and the engine
+.NOTPARALLEL:
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## prepare .venv and node_modules, tools for development included
+	@$(PYTHON3) scripts/setup.py
+
+run: ## set up what is missing and serve on http://127.0.0.1:8000/ (HOST=, PORT=)
+	@$(PYTHON3) scripts/setup.py --run
+	@$(PY) -m scripts.engine --go-on
+	@$(PY) manage.py bootstrap --base-url "http://$(HOST):$(PORT)"
+	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
+
+test: setup ## everything: fast tests, on both databases, the real engine, a real browser
+	@$(PY) -m scripts.engine
+	@$(PY) -m scripts.browser
+	@$(PY) -m scripts.services install
+	$(PYTEST) $(BESIDE) tests -m "not engine and not browser"
+	$(SCALE)
+	$(PYTEST) tests -m "engine and not browser"
+	$(PYTEST) tests/browser -m browser
+
+scale: setup ## the fast tests again, on PostgreSQL and Redis
+	@$(PY) -m scripts.services install
+	$(SCALE)
+
+fast: setup ## only the fast tests
+	$(PYTEST) $(BESIDE) tests -m "not engine and not browser"
+
+lint: setup ## ruff: mistakes and formatting
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+format: setup ## let ruff repair what it can
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+types: setup ## mypy
+	$(PY) -m mypy
+
+contracts: setup ## who may import whom
+	.venv/bin/lint-imports
+
+ci: lint types contracts test ## what CI runs
+
+bench: setup ## the numbers, as ratios beside the raw Engine API
+	@$(PY) -m scripts.engine
+	$(PY) -m bench.start
+	$(PY) -m bench.engine
+	$(PY) -m bench.terminal
+	$(PY) -m bench.stats
+	$(PY) -m bench.recording
+
+lock: ## recompile the hashed locks (UPGRADE=1: to the newest versions)
+	@$(PYTHON3) scripts/setup.py
+	@$(PY) -m scripts.lock $(if $(UPGRADE),--upgrade)
+
+image: ## build the container image `sandboxes` (BASE=python:3.13-slim)
+	docker build $(if $(BASE),--build-arg BASE=$(BASE)) --tag sandboxes .
+
+clean: ## remove what `make setup` made; the data in var/ stays
+	rm -rf .venv .tools node_modules

@@ -1,0 +1,198 @@
+"""How fast a lab's seats get ready, beside the best that parallel raw create + start reaches.
+
+    python -m bench.wave [--seats 30] [--rounds 3] [--crowd 100]
+
+The product is started as people run it. In each round the raw side makes as many containers of the same
+configuration, over the Engine API with nothing in between, by 1, 2, 4 and 8 threads; the best rate counts.
+Then a lab is opened, and its rate is seats by the time from opening to the last seat being ready. The goal
+is a ratio of 0.9. At the end a crowd's lab is opened while two people load the list, the lab's page and a
+seat's page again and again: p95 of each, seats that failed, sandboxes made twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import sqlite3
+import statistics
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.engine import INSTALL, STARTER, Raw
+from bench.person import Person
+from bench.wall import SEED
+from sandboxes.engine.base import ContainerSpec
+from sandboxes.engine.docker_engine import DockerEngine
+from sandboxes.engine.hardening import ImageFacts, create_config
+from tests.browser.product import Product, running
+
+WIDTHS = (1, 2, 4, 8)
+COLUMNS = "id AS pk, status, reason, ready_at, queued_at, sandbox_id AS sandbox"
+SEEN = f"SELECT {COLUMNS} FROM labs_seat WHERE lab_id = ?"
+CLOSE = """
+from sandboxes.labs import opening
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle import audit
+opening.close_lab(Lab.objects.get(pk="{lab}"), audit.SYSTEM)
+"""
+PAGE_GOAL = 300.0
+
+
+def raw_rate(make: Callable[[], Raw], engine: DockerEngine, count: int, width: int) -> float:
+    """Containers a second, created and started by so many threads."""
+    sides = [make() for _ in range(width)]
+    shares = [count // width + (one < count % width) for one in range(width)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(width) as pool:
+        made = list(
+            pool.map(lambda side, share: [side.create_and_start() for _ in range(share)], sides, shares)
+        )
+    rate = count / (time.perf_counter() - began)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(engine.remove, [one for some in made for one in some]))
+    return rate
+
+
+def best_raw(engine: DockerEngine, count: int) -> tuple[float, int]:
+    """The best rate, and how many threads it took."""
+    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://")
+
+    def config() -> dict[str, Any]:
+        name = f"sb_{os.urandom(6).hex()}"
+        return create_config(
+            ContainerSpec(name, STARTER, 64 << 20, 1, 128), INSTALL, ImageFacts("1000:1000", "/workspace"), ""
+        )
+
+    return max((raw_rate(lambda: Raw(path, config), engine, count, width), width) for width in WIDTHS)
+
+
+def open_lab(product: Product, seats: int, mark: str) -> str:
+    """A new course of so many students and its open lab."""
+    seed = SEED.replace("ines", f"ines{mark}").replace("student{number}", f"student{mark}-{{number}}")
+    return re.findall(r"lab_\w+", product.manage("shell", "-v", "0", "-c", seed % {"seats": seats}))[0]
+
+
+def look(product: Product, lab: str) -> list[dict[str, Any]]:
+    """Its seats, times in seconds; read beside the product, so that looking costs it nothing."""
+    with contextlib.closing(sqlite3.connect(product.data / "db.sqlite3", timeout=20)) as database:
+        database.row_factory = sqlite3.Row
+        seats = [dict(row) for row in database.execute(SEEN, [lab])]
+    for seat in seats:
+        for name in ("ready_at", "queued_at"):
+            seat[name] = seat[name] and datetime.fromisoformat(seat[name]).timestamp()
+    return seats
+
+
+def until(product: Product, lab: str, statuses: set[str]) -> list[dict[str, Any]]:
+    """Its seats once all are in one of these. Raises TimeoutError after five minutes."""
+    for _ in range(1500):
+        seats = look(product, lab)
+        if seats and all(one["status"] in statuses for one in seats):
+            return seats
+        time.sleep(0.2)
+    raise TimeoutError(Counter(one["status"] for one in look(product, lab)))
+
+
+def our_rate(product: Product, count: int, mark: str) -> float:
+    """Seats a second, from the queue to ready; then the lab is closed and everything of it gone."""
+    lab = open_lab(product, count, mark)
+    seats = until(product, lab, {"ready", "failed"})
+    bad = [one["reason"] for one in seats if one["status"] != "ready"]
+    if bad:
+        raise RuntimeError(f"{len(bad)} seats failed: {bad[0]}")
+    product.manage("shell", "-v", "0", "-c", CLOSE.format(lab=lab))
+    until(product, lab, {"closed"})
+    while product.names():
+        time.sleep(1)
+    return count / (max(one["ready_at"] for one in seats) - min(one["queued_at"] for one in seats))
+
+
+def waves(product: Product, arguments: argparse.Namespace) -> None:
+    """Print a line for each round, and the ratio of medians."""
+    engine = DockerEngine(INSTALL)
+    raws, ours = [], []
+    print(
+        f"| round | raw, best of {WIDTHS} threads | threads | ours | ratio |\n| --- | --- | --- | --- | --- |"
+    )
+    try:
+        for number in range(arguments.rounds):
+            raw, width = best_raw(engine, arguments.seats)
+            mine = our_rate(product, arguments.seats, f"w{number}")
+            raws.append(raw), ours.append(mine)
+            print(f"| {number + 1} | {raw:.2f}/s | {width} | {mine:.2f}/s | {mine / raw:.2f} |", flush=True)
+    finally:
+        for one in engine.list():
+            engine.remove(one.native_id)
+        engine.close()
+    ratio = statistics.median(ours) / statistics.median(raws)
+    print(f"wave of {arguments.seats}: {ratio:.2f} of the best raw rate (goal >= 0.9)\n")
+
+
+class Reader(threading.Thread):
+    """Somebody who loads a page again and again; ``times`` in milliseconds."""
+
+    def __init__(self, person: Person, path: str) -> None:
+        super().__init__(daemon=True)
+        self.person, self.path, self.times, self.is_over = person, path, list[float](), threading.Event()
+
+    def run(self) -> None:
+        while not self.is_over.is_set():
+            began = time.perf_counter()
+            self.person.page(self.path)
+            self.times.append(1000 * (time.perf_counter() - began))
+            self.is_over.wait(0.2)
+
+    def p95(self) -> float:
+        return statistics.quantiles(self.times, n=20)[-1]
+
+
+def crowd(product: Product, count: int) -> None:
+    """Open a large lab while pages are read."""
+    lab = open_lab(product, count, "crowd")
+    seat = look(product, lab)[0]["pk"]
+    readers = [
+        Reader(Person(product, "prof"), "/sandboxes/"),
+        Reader(Person(product, "inescrowd"), f"/labs/{lab}/"),
+        Reader(Person(product, "studentcrowd-0"), f"/seats/{seat}/"),
+    ]
+    for reader in readers:
+        reader.start()
+    seats = until(product, lab, {"ready", "failed"})
+    for reader in readers:
+        reader.is_over.set()
+        reader.join()
+        page, count = reader.path.split("/")[1], len(reader.times)
+        print(f"{page:>10}: p95 {reader.p95():.0f} ms of {count} (goal <= {PAGE_GOAL:.0f} ms)")
+    failed = sum(one["status"] != "ready" for one in seats)
+    containers = len(product.names())
+    print(
+        f"{len(seats)} seats: {failed} failed, {containers - len({one['sandbox'] for one in seats})} doubled"
+    )
+    took = max(one["ready_at"] or 0 for one in seats) - min(one["queued_at"] for one in seats)
+    print(f"the last was ready after {took:.0f} s ({len(seats) / took:.2f}/s)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seats", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--crowd", type=int, default=100)
+    arguments = parser.parse_args()
+    room = {"SANDBOX_QUOTA_SANDBOXES": "1000", "SANDBOX_QUOTA_MEMORY": "1t"}
+    with tempfile.TemporaryDirectory() as data, running(Path(data), **room) as product:
+        if arguments.rounds:
+            waves(product, arguments)
+        crowd(product, arguments.crowd)
+
+
+if __name__ == "__main__":
+    main()

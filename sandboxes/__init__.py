@@ -1,0 +1,1 @@
+"""Sandboxes: short-lived, resource-limited Docker containers, managed from the browser."""

@@ -1,0 +1,13 @@
+"""Door 3, the auditor's: records to read, actions that call lifecycle; a status is never edited here."""
+
+from django.contrib import admin
+
+from . import events, execs, people, recordings, sandbox  # noqa: F401  # each registers its models
+from .base import ReadOnly
+
+__all__ = ["ReadOnly"]
+
+admin.site.site_header = "Sandboxes"
+admin.site.site_title = "Sandboxes"
+admin.site.index_title = "Records and audit trail"
+admin.site.site_url = "/sandboxes/"

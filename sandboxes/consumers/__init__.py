@@ -1,0 +1,1 @@
+"""Door 2, the wire: terminal bytes, stats and nudges; no HTML."""

@@ -1,0 +1,267 @@
+"""Creating, changing, describing and removing containers."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+from .base import (
+    LABEL_ID,
+    LABEL_INSTALL,
+    Conflict,
+    ContainerSpec,
+    ContainerState,
+    ContainerStatus,
+    EngineError,
+    Mismatch,
+    NotFound,
+    TimedOut,
+    Unreachable,
+)
+from .connection import CALL, WORK, Connection
+from .exec_stream import wait_for_start
+from .hardening import ImageFacts, create_config, differences
+from .starts import Starts
+from .translate import listed, state
+from .wire import Wires, meanwhile
+from .workspace import first_file, folder, needs_folder, owner_of
+
+Raw = dict[str, Any]
+NETWORK = "sandboxes"
+BRIDGE = "sbx0"
+_PASSWD_LIMIT = 1 << 20
+_OVER = (ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.DEAD)
+_ALIVE = (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
+
+
+class Containers:
+    """The part of the Engine that is about whole containers."""
+
+    connection: Connection
+    wires: Wires
+    starts: Starts
+    install: str
+    network: str
+
+    def create(self, spec: ContainerSpec) -> str:
+        image = self._image_facts(spec.image)
+        config = create_config(spec, self.install, image, self.network)
+        if spec.network != "none":
+            self._ensure_network()
+        native_id = self._create_or_take_over(spec, config)
+        try:
+            self._compare(native_id, config)
+            self._ensure_workdir(native_id, spec, image)
+        except Unreachable:  # concludes nothing: the next attempt takes it over
+            raise
+        except EngineError:
+            self._discard(native_id)
+            raise
+        return native_id
+
+    def start(self, native_id: str) -> None:
+        with self.connection.control(WORK) as api:
+            api.start(native_id)
+
+    def stop(self, native_id: str, grace: int = 2) -> None:
+        again = partial(self._terminate, native_id)  # init may have been too young for the first
+        with meanwhile(0.3, again), self._ending(native_id, WORK + grace) as api:
+            api.stop(native_id, timeout=grace)
+
+    def pause(self, native_id: str) -> None:
+        """Never while a program is being started (see ``starts``): 1. wait for those of this
+        process 2. ask about the container, which waits in the engine for everybody's 3. pause."""
+        with self.starts.pausing(native_id) as begun:
+            for exec_id in begun:
+                wait_for_start(self.connection, exec_id)
+            self.inspect(native_id)
+            self._toggle(native_id, "pause", ContainerStatus.PAUSED)
+
+    def resume(self, native_id: str) -> None:
+        self._toggle(native_id, "unpause", ContainerStatus.RUNNING)
+
+    def remove(self, native_id: str) -> None:
+        try:
+            with self._ending(native_id, WORK) as api:
+                api.remove_container(native_id, v=True, force=True)
+        except NotFound:
+            return
+        except Conflict:  # somebody else is at it
+            self._wait_until_gone(native_id)
+
+    def inspect(self, native_id: str) -> ContainerState:
+        with self.connection.control(reading=True) as api:
+            return state(api.inspect_container(native_id))
+
+    def list(self) -> Sequence[ContainerState]:
+        wanted = {"label": f"{LABEL_INSTALL}={self.install}"}
+        with self.connection.control(reading=True) as api:
+            return [listed(entry) for entry in api.containers(all=True, filters=wanted)]
+
+    # -- create, step by step -----------------------------------------------------------------
+
+    def _image_facts(self, reference: str) -> ImageFacts:
+        with self.connection.control(reading=True) as api:
+            return ImageFacts.of(api.inspect_image(reference))
+
+    def _create_or_take_over(self, spec: ContainerSpec, config: Raw) -> str:
+        """A name in use is ours already, or will be: the engine takes the name before the rest."""
+        name, end = f"sandbox-{spec.sandbox_id}", time.monotonic() + CALL
+        while True:
+            try:
+                return self._create_new(name, config)
+            except Conflict:
+                if time.monotonic() > end:
+                    raise
+            with suppress(NotFound):
+                return self._own(name, spec.sandbox_id)
+            time.sleep(0.02)
+
+    def _create_new(self, name: str, config: Raw) -> str:
+        with self.connection.control(WORK) as api:
+            return str(api.create_container_from_config(config, name)["Id"])
+
+    def _own(self, name: str, sandbox_id: str) -> str:
+        """The native id of our container of that name. Raises Conflict when it is not ours."""
+        with self.connection.control(reading=True) as api:
+            found = api.inspect_container(name)
+            labels = found["Config"].get("Labels") or {}
+            if (labels.get(LABEL_ID), labels.get(LABEL_INSTALL)) != (sandbox_id, self.install):
+                raise Conflict("A container of that name exists, and it is not ours.", name)
+            return str(found["Id"])
+
+    def _compare(self, native_id: str, config: Raw) -> None:
+        with self.connection.control(reading=True) as api:
+            made = api.inspect_container(native_id)
+            found = differences(config, made)
+            if found and any("MemorySwap" in one for one in found):
+                found = differences(config, made, swap_limit=api.info().get("SwapLimit", True))
+        if found:
+            sentence = "The engine made a container that differs from what was asked."
+            raise Mismatch(sentence, "; ".join(found))
+
+    def _ensure_workdir(self, native_id: str, spec: ContainerSpec, image: ImageFacts) -> None:
+        if not needs_folder(spec, image):
+            return
+        owner = owner_of(spec, image) or owner_of(spec, image, self._passwd(native_id))
+        if owner:
+            with self.connection.control(WORK) as api:
+                api.put_archive(native_id, *folder(spec.workdir, owner))
+
+    def _passwd(self, native_id: str) -> str:
+        try:
+            with self.connection.control(CALL) as api:
+                pieces, stat = api.get_archive(native_id, "/etc/passwd")
+                if stat["size"] > _PASSWD_LIMIT:
+                    return ""
+                return first_file(b"".join(pieces))
+        except NotFound:
+            return ""
+
+    def _discard(self, native_id: str) -> None:
+        """Remove what must not stay; a second failure must not hide the first."""
+        try:
+            self.remove(native_id)
+        except EngineError:
+            return
+
+    # -- the network ----------------------------------------------------------------------------
+
+    def _ensure_network(self) -> None:
+        """Our one bridge, on which sandboxes do not see each other."""
+        try:
+            self._check_network()
+        except NotFound:
+            self._make_network()
+            self._check_network()
+
+    def _check_network(self) -> None:
+        with self.connection.control(reading=True) as api:
+            found = next(
+                (one for one in api.networks(names=[self.network]) if one["Name"] == self.network),
+                None,
+            )
+        if found is None:
+            raise NotFound("The network does not exist.")
+        options = found.get("Options") or {}
+        if found["Driver"] != "bridge" or options.get(_ICC) != "false":
+            sentence = "The network for sandboxes does not keep them apart; an admin must look."
+            raise Mismatch(sentence, f"{self.network}: {found['Driver']} {options}")
+
+    def _make_network(self) -> None:
+        options = {_BRIDGE_NAME: bridge_name(self.network), _ICC: "false", _MASQUERADE: "true"}
+        labels = {LABEL_INSTALL: self.install}
+        try:
+            with self.connection.control(WORK) as api:
+                api.create_network(self.network, "bridge", options, check_duplicate=True, labels=labels)
+        except EngineError as error:  # lost a race: then it is there now
+            self._made_by_another(error)
+
+    def _made_by_another(self, error: EngineError) -> None:
+        try:
+            self._check_network()
+        except NotFound:
+            raise error from None
+
+    # -- smaller steps ----------------------------------------------------------------------------
+
+    @contextmanager
+    def _ending(self, native_id: str, seconds: float) -> Iterator[Any]:
+        """The client for a call that ends the container, which unread output must not delay."""
+        cut = partial(self.wires.cut, native_id)
+        with meanwhile(1, cut), self.connection.control(seconds) as api:
+            yield api
+
+    def _terminate(self, native_id: str) -> None:
+        with suppress(EngineError), self.connection.control() as api:
+            api.kill(native_id, signal="SIGTERM")
+
+    def _toggle(self, native_id: str, verb: str, wanted: ContainerStatus) -> None:
+        """Pause or unpause; being there already is success, whatever the engine calls it."""
+        try:
+            with self.connection.control(CALL) as api:
+                getattr(api, verb)(native_id)
+        except Unreachable:
+            raise
+        except EngineError as error:
+            status = self._settled(native_id, wanted)
+            if status is wanted:
+                return
+            if status not in _ALIVE:
+                raise Conflict("The sandbox is not running.", error.detail) from error
+            raise
+
+    def _settled(self, native_id: str, wanted: ContainerStatus) -> ContainerStatus:
+        """Its status; one that just ended by another hand may be shown as running for a moment."""
+        for _ in range(3):
+            status = self.inspect(native_id).status
+            if status in (wanted, *_OVER):
+                break
+            time.sleep(0.05)
+        return status
+
+    def _wait_until_gone(self, native_id: str) -> None:
+        end = time.monotonic() + WORK
+        while time.monotonic() < end:
+            try:
+                self.inspect(native_id)
+            except NotFound:
+                return
+            time.sleep(0.05)
+        raise TimedOut("The sandbox is still being removed.")
+
+
+_BRIDGE_NAME = "com.docker.network.bridge.name"
+_ICC = "com.docker.network.bridge.enable_icc"
+_MASQUERADE = "com.docker.network.bridge.enable_ip_masquerade"
+
+
+def bridge_name(network: str) -> str:
+    """The host's interface for a network: sbx0 for the usual one, else one of its own (<= 15)."""
+    if network == NETWORK:
+        return BRIDGE
+    return "sbx" + hashlib.sha256(network.encode()).hexdigest()[:8]

@@ -1,0 +1,135 @@
+"""The Engine on a Docker Engine: makes the clients, and puts the parts together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import docker
+from docker.transport import UnixHTTPAdapter
+from docker.utils import kwargs_from_env
+from requests.adapters import HTTPAdapter
+
+from .base import Capabilities, EngineInfo
+from .connection import CONNECT, Connection, patience
+from .containers import NETWORK, Containers
+from .exec_stream import Begun
+from .files import Files
+from .images import Images
+from .starts import Starts
+from .sweeping import Sweeping
+from .terminal import Terminals
+from .watching import Watching
+from .wire import Wires
+
+
+class Client(docker.APIClient):
+    """The low-level client, with a time limit on every request that its caller chooses.
+
+    Its own limit covers only silence while it reads, is the same for connecting, and is stretched
+    by some methods.
+    """
+
+    def request(self, method: str, url: str, **kwargs: Any) -> Any:
+        kwargs["timeout"] = (CONNECT, patience.get())
+        return super().request(method, url, **kwargs)
+
+
+class OnePool(UnixHTTPAdapter):
+    """One pool of connections for all requests to the socket.
+
+    The library keeps a pool for every single URL, and of these the 25 used last: hardly a
+    connection is ever used twice, and with more calls at once one may lose its pool under way.
+    """
+
+    def get_connection(self, url: str, proxies: Any = None) -> Any:
+        return super().get_connection("http+docker://localhost", proxies)
+
+
+def make_client(environment: Mapping[str, str], pool: int, version: str) -> Client:
+    """A client for the engine that ``environment`` names (DOCKER_HOST and its TLS variables)."""
+    made = Client(version=version, max_pool_size=pool, **kwargs_from_env(environment=dict(environment)))
+    made.trust_env = False  # no proxy of the environment, nor its certificates in place of ours
+    _pool_connections(made, pool)
+    return made
+
+
+def _pool_connections(made: Client, pool: int) -> None:
+    """Keep up to ``pool`` idle connections; the library's own choice is ten, or too many."""
+    usual = made.adapters.get("http+docker://")
+    if type(usual) is UnixHTTPAdapter:
+        address = f"http+unix://{usual.socket_path}"
+        made.mount("http+docker://", OnePool(address, usual.timeout, max_pool_size=pool))
+        usual.close()
+    else:
+        for scheme in ("http://", "https://"):
+            made.mount(scheme, HTTPAdapter(pool_maxsize=pool))
+
+
+class DockerEngine(Containers, Files, Terminals, Sweeping, Images, Watching):
+    """The Engine of one install on one Docker Engine. See base.Engine for what each call means.
+
+    ``health`` tells whether the engine answered lately, and since when it has not.
+    """
+
+    capabilities = Capabilities()
+
+    def __init__(
+        self,
+        install: str,
+        *,
+        host: str = "",
+        network: str = NETWORK,
+    ) -> None:
+        """``install`` is the label value of our containers; ``host`` overrides DOCKER_HOST.
+
+        Nothing is asked of the engine yet: it may be away.
+        """
+        environment = dict(os.environ) | ({"DOCKER_HOST": host} if host else {})
+        self.install = install
+        self.network = network
+        self.connection = Connection(partial(make_client, environment))
+        self.health = self.connection.health
+        self.wires = Wires()
+        self.starts = Starts()
+        self.begun = Begun()
+        self.terminal_threads = ThreadPoolExecutor(16, thread_name_prefix="terminal")
+        self.wrapped_threads = ThreadPoolExecutor(600, thread_name_prefix="terminal-tls")
+
+    @classmethod
+    def from_settings(cls) -> DockerEngine:
+        """By SANDBOX_INSTALL and SANDBOX_NETWORK_NAME; DOCKER_HOST is honoured."""
+        from django.conf import settings
+
+        network = getattr(settings, "SANDBOX_NETWORK_NAME", "") or NETWORK
+        return cls(settings.SANDBOX_INSTALL, network=network)
+
+    def info(self) -> EngineInfo:
+        with self.connection.control(reading=True) as api:
+            found = api.info()
+            return EngineInfo(
+                name="Docker Engine",
+                version=found["ServerVersion"],
+                cpus=found["NCPU"],
+                memory=found["MemTotal"],
+                cgroup_version=found.get("CgroupVersion", "1"),
+                free_disk=_free_disk(found.get("DockerRootDir", "")),
+                containers_running=found["ContainersRunning"],
+            )
+
+    def close(self) -> None:
+        self.connection.close()
+        self.terminal_threads.shutdown(wait=False, cancel_futures=True)
+        self.wrapped_threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _free_disk(folder: str) -> int | None:
+    """Bytes free where the engine keeps its data; None when that is not on this machine."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize

@@ -1,0 +1,217 @@
+"""Runs programs in a container: one-shot execs with both streams apart.
+
+The connection is taken from the HTTP library and read here (see ``wire``): byte-exact whatever way
+it is cut, and without a limit on silence.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from .base import (
+    Conflict,
+    ContainerStatus,
+    EngineError,
+    ExecFacts,
+    NotFound,
+    Unreachable,
+)
+from .connection import CALL, Connection
+from .frames import FrameParser
+from .keys import detach_keys, is_ours
+from .marks import mark
+from .starts import Starts
+from .translate import state
+from .wire import Wire, Wires
+
+ENGINE_COMPLAINT = b"OCI runtime exec failed"
+CANNOT_RUN, MISSING = NOT_STARTED = (126, 127)
+
+_PATIENCE = 2.0
+
+
+class DockerExec:
+    """An ExecStream over one hijacked connection. ``close`` may be called from any thread."""
+
+    def __init__(self, connection: Connection, exec_id: str, wire: Wire, program: str) -> None:
+        self.exec_id = exec_id
+        self._connection = connection
+        self._wire = wire
+        self._program = program
+        self._is_missing = False
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        frames = self._frames()
+        for name, data in frames:
+            if data.startswith(ENGINE_COMPLAINT):
+                yield from self._complaint([(name, data), *frames])
+                return
+            yield name, data
+            break
+        yield from frames
+
+    def exit_code(self) -> int | None:
+        """127 for a program that is not there, as a shell says it; engines say 126 or 127."""
+        code = wait_for_exit(self._connection, self.exec_id)
+        return MISSING if self._is_missing and code == CANNOT_RUN else code
+
+    def close(self) -> None:
+        self._wire.close()
+
+    def _frames(self) -> Iterator[tuple[str, bytes]]:
+        parser = FrameParser()
+        while data := self._wire.recv():
+            yield from parser.feed(data)
+        if not self._wire.closed:
+            parser.finish()
+
+    def _complaint(self, frames: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
+        """The engine writes its own failure to start a program into the output; say it better."""
+        if self.exit_code() in NOT_STARTED:
+            text = b"".join(data for _, data in frames)
+            self._is_missing = is_missing(text)
+            yield "stderr", not_started(self._program, text).encode()
+        else:
+            yield from frames
+
+
+def not_started(program: str, text: bytes) -> str:
+    """A sentence for people about a program that could not be started."""
+    if b"chdir to cwd" in text:
+        return "The working directory cannot be entered.\n"
+    if b"permission denied" in text:
+        return f"{program}: this is not a program, or may not be run\n"
+    if is_missing(text):
+        return f"{program}: program not found\n"
+    if b"resource temporarily unavailable" in text:
+        return f"{program}: no room for another process\n"
+    return f"{program}: could not be started\n"
+
+
+def is_missing(text: bytes) -> bool:
+    """Whether the engine's complaint means that the program is not there."""
+    absent = b"executable file not found" in text or b"no such file" in text
+    return absent and b"chdir to cwd" not in text and b"permission denied" not in text
+
+
+def wait_for_exit(connection: Connection, exec_id: str) -> int | None:
+    """The exit code; None when the process still runs after 2 s."""
+    end = time.monotonic() + _PATIENCE
+    pause = 0.002
+    while True:
+        with connection.control(reading=True) as api:
+            found = api.exec_inspect(exec_id)
+            if not found["Running"]:
+                code: int | None = found["ExitCode"]
+                return code
+        if time.monotonic() > end:
+            return None
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
+
+
+def wait_for_start(connection: Connection, exec_id: str) -> None:
+    """Return once the engine has started the program, or failed to; 5 s at most."""
+    end = time.monotonic() + 5
+    with suppress(NotFound):
+        while time.monotonic() < end:
+            with connection.control(reading=True) as api:
+                found = api.exec_inspect(exec_id)
+            if found["Pid"] or found["ExitCode"] is not None:
+                return
+            time.sleep(0.005)
+
+
+class Begun:
+    """The latest execs of this process by their marker, and when they began (monotonic seconds)."""
+
+    def __init__(self, most: int = 2000) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[str, float]] = {}
+
+    def note(self, marker: str, exec_id: str) -> None:
+        with self._lock:
+            self._known[marker] = (exec_id, time.monotonic())
+            if len(self._known) > self._most:
+                self._known.pop(next(iter(self._known)))
+
+    def get(self, marker: str) -> tuple[str, float] | None:
+        return self._known.get(marker)
+
+
+class Execs:
+    """The part of the Engine that runs programs."""
+
+    connection: Connection
+    wires: Wires
+    starts: Starts
+    begun: Begun
+
+    def exec(
+        self,
+        native_id: str,
+        argv: Sequence[str],
+        *,
+        marker: str = "",
+        environment: dict[str, str] | None = None,
+        workdir: str = "",
+    ) -> DockerExec:
+        exec_id, wire = self.open_exec(native_id, argv, environment or {}, workdir, marker=marker)
+        return DockerExec(self.connection, exec_id, wire, argv[0])
+
+    def describe_exec(self, exec_id: str) -> ExecFacts:
+        with self.connection.control(reading=True) as api:
+            found = api.exec_inspect(exec_id)
+            program = found["ProcessConfig"]["entrypoint"]
+            return ExecFacts(program, is_ours(found.get("DetachKeys")))
+
+    def open_exec(
+        self,
+        native_id: str,
+        argv: Sequence[str],
+        environment: dict[str, str],
+        workdir: str,
+        *,
+        marker: str = "",
+        tty: bool = False,
+        user: str = "",
+    ) -> tuple[str, Wire]:
+        """Create and start an exec; with a tty its input is open. Raises NotFound, Conflict."""
+        with self.connection.control() as api:
+            exec_id: str = api.exec_create(
+                native_id,
+                list(argv),
+                user=user,
+                stdin=tty,
+                tty=tty,
+                environment=environment | (mark(marker) if marker else {}),
+                workdir=workdir or None,
+                detach_keys=detach_keys(marker),
+            )["Id"]
+        self.begun.note(marker, exec_id)
+        try:
+            with self.starts.beginning(native_id, exec_id), self.connection.streams(CALL) as api:
+                wire = Wire(api.exec_start(exec_id, tty=tty, socket=True)._response)
+        except Unreachable:
+            raise
+        except EngineError as error:
+            raise self.why_not(native_id, error) from error
+        self.wires.add(native_id, wire)
+        return exec_id, wire
+
+    def why_not(self, native_id: str, error: EngineError) -> EngineError:
+        """A container that ends between create and start gives all kinds of answers; look."""
+        try:
+            with self.connection.control(reading=True) as api:
+                status = state(api.inspect_container(native_id)).status
+        except NotFound as gone:
+            return gone
+        if status is ContainerStatus.PAUSED:
+            return Conflict("The sandbox is paused.", error.detail)
+        if status is not ContainerStatus.RUNNING:
+            return Conflict("The sandbox is not running.", error.detail)
+        return error

@@ -1,0 +1,200 @@
+"""The one place where a sandbox's container is described to the engine, and checked against it.
+
+Everything that is not in a ContainerSpec is fixed here and safe. The engine silently ignores keys it
+does not know and quietly changes some values, so what it made is compared knob by knob.
+
+Source: Docker Engine API v1.41, "Create a container" and "Inspect a container".
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .base import LABEL_ID, LABEL_INSTALL, MARKER_VARIABLE, ContainerSpec, EngineError
+
+Raw = dict[str, Any]
+
+STUDENT = "1000:1000"
+ROOT = "0:0"
+ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID"]
+"""What su, apt, tar and chown need as root inside; nothing that reaches the host."""
+
+_MIB = 1 << 20
+_FORBIDDEN_FOLDERS = ("/proc", "/sys", "/dev")
+
+_FIXED = {
+    "Privileged": False,
+    "AutoRemove": False,  # the engine's own removal loses the exit code and the reason
+    "ReadonlyRootfs": False,
+    "Init": True,  # reaps orphans, which otherwise count against the pids limit
+    "CapDrop": ["ALL"],
+    "SecurityOpt": ["no-new-privileges:true"],
+    "CpuShares": 128,  # keeps the host alive under full load
+    "OomScoreAdj": 500,  # the kernel takes a sandbox before the engine
+    "ShmSize": 16 * _MIB,
+    "IpcMode": "private",
+    "CgroupnsMode": "private",
+    "RestartPolicy": {"Name": "no", "MaximumRetryCount": 0},
+    "LogConfig": {"Type": "json-file", "Config": {"max-size": "1m", "max-file": "1"}},
+    "Ulimits": [
+        {"Name": "nofile", "Soft": 1024, "Hard": 1024},
+        {"Name": "core", "Soft": 0, "Hard": 0},
+    ],
+}
+_NEVER = (
+    *("Binds", "Mounts", "VolumesFrom", "Devices", "DeviceRequests", "DeviceCgroupRules", "Links"),
+    *("PortBindings", "PublishAllPorts", "GroupAdd", "Sysctls", "Tmpfs", "ExtraHosts", "PidMode"),
+    *("UTSMode", "UsernsMode", "OomKillDisable", "CgroupParent"),
+)
+"""Host settings that must be empty in what the engine made."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image says of itself that matters here: its user, its working directory."""
+
+    user: str = ""
+    workdir: str = ""
+
+    @classmethod
+    def of(cls, inspected: Raw) -> ImageFacts:
+        """From ``GET /images/{name}/json``."""
+        config = inspected.get("Config") or {}
+        return cls(config.get("User") or "", config.get("WorkingDir") or "")
+
+    @property
+    def is_root(self) -> bool:
+        return self.user.partition(":")[0] in ("", "0", "root")
+
+
+def user_for(spec: ContainerSpec, image: ImageFacts) -> str:
+    """Who runs inside: root where allowed, else the image's own user, else 1000:1000."""
+    if spec.root:
+        return ROOT
+    return STUDENT if image.is_root else image.user
+
+
+def create_config(spec: ContainerSpec, install: str, image: ImageFacts, network: str) -> Raw:
+    """The body of the create call. ``network`` is our network's name, used for "internet" only.
+
+    Raises EngineError for what must never reach the engine.
+    """
+    check(spec)
+    return {
+        "Image": spec.image,
+        "Hostname": spec.hostname,
+        "User": user_for(spec, image),
+        "WorkingDir": spec.workdir,
+        "Entrypoint": [spec.shell],  # reads its open stdin for ever, and TERM ends it at once
+        "Cmd": [],
+        "OpenStdin": True,
+        "Tty": False,
+        "Env": environment(spec, image),
+        "Labels": {LABEL_ID: spec.sandbox_id, LABEL_INSTALL: install},
+        "StopSignal": "SIGTERM",
+        "Healthcheck": {"Test": ["NONE"]},  # an image's own would be an exec every few seconds
+        "HostConfig": host_config(spec, network),
+    }
+
+
+def host_config(spec: ContainerSpec, network: str) -> Raw:
+    """The limits and the fixed, safe rest."""
+    return _FIXED | {
+        "Memory": spec.memory,
+        "MemorySwap": spec.memory,  # the sum of both, so this means: no swap
+        "NanoCpus": round(spec.cpus * 100) * 10**7,
+        "PidsLimit": spec.pids,
+        "CapAdd": ROOT_CAPABILITIES if spec.root else [],
+        "NetworkMode": "none" if spec.network == "none" else network,
+    }
+
+
+def environment(spec: ContainerSpec, image: ImageFacts) -> list[str]:
+    """The environment as NAME=value. A user the image does not know gets the workdir as home."""
+    user = user_for(spec, image)
+    home = {"HOME": spec.workdir} if user[0].isdigit() and user != ROOT else {}
+    wanted = home | spec.environment
+    return [f"{name}={value}" for name, value in wanted.items() if name != MARKER_VARIABLE]
+
+
+def check(spec: ContainerSpec) -> None:
+    """The last barrier behind the forms. Raises EngineError.
+
+    The engine takes 0 and negative limits as "unlimited", without a word.
+    """
+    faults = {
+        "The limits of a sandbox must be positive.": min(spec.memory, spec.pids, spec.cpus) < 0.01,
+        "The network must be none or internet.": spec.network not in ("none", "internet"),
+        "The working directory is not allowed.": not is_workdir(spec.workdir),
+        "The environment holds something no container can take.": not all(
+            is_variable(name, value) for name, value in spec.environment.items()
+        ),
+    }
+    for sentence, wrong in faults.items():
+        if wrong:
+            raise EngineError(sentence)
+
+
+def is_workdir(path: str) -> bool:
+    """Absolute, in its shortest form, printable, and not in a place the kernel serves."""
+    plain = path.startswith("/") and path.isprintable() and posixpath.normpath(path) == path
+    served = any(path == top or path.startswith(f"{top}/") for top in _FORBIDDEN_FOLDERS)
+    return plain and not served and not path.startswith("//")
+
+
+def is_variable(name: str, value: str) -> bool:
+    """A NAME the engine and every shell can take, with a value without NUL."""
+    return bool(name) and "=" not in name and "\0" not in name + value and "\n" not in name
+
+
+def differences(config: Raw, inspected: Raw, *, swap_limit: bool = True) -> list[str]:
+    """Every knob in which the container the engine made differs from what was asked.
+
+    ``swap_limit`` false: this host cannot limit swap at all, which the engine shows as -1.
+    """
+    return list(_differences(config, inspected, swap_limit))
+
+
+def _differences(config: Raw, inspected: Raw, swap_limit: bool) -> Iterator[str]:
+    made, host = inspected["Config"], inspected["HostConfig"]
+    for knob, wanted in config.items():
+        if knob not in ("HostConfig", "Env", "Labels") and not _same(wanted, made.get(knob)):
+            yield f"{knob}: {made.get(knob)!r} instead of {wanted!r}"
+    yield from _missing("Env", config["Env"], made.get("Env") or [])
+    yield from _missing("Labels", config["Labels"].items(), (made.get("Labels") or {}).items())
+    yield from _host_differences(config["HostConfig"], host, swap_limit)
+    for knob in ("MaskedPaths", "ReadonlyPaths"):
+        if not host.get(knob):
+            yield f"{knob}: empty"
+    if any(mount.get("Type") != "volume" for mount in inspected.get("Mounts") or []):
+        yield f"Mounts: {inspected['Mounts']!r}"
+
+
+def _host_differences(wanted: Raw, made: Raw, swap_limit: bool) -> Iterator[str]:
+    for knob, value in wanted.items():
+        found = made.get(knob)
+        if knob.startswith("Cap") or knob == "SecurityOpt":
+            value, found = _plain(value), _plain(found)
+        if not _same(value, found) and (swap_limit or (knob, found) != ("MemorySwap", -1)):
+            yield f"HostConfig.{knob}: {made.get(knob)!r} instead of {wanted[knob]!r}"
+    for knob in _NEVER:
+        if made.get(knob):
+            yield f"HostConfig.{knob}: {made[knob]!r} instead of nothing"
+
+
+def _missing(knob: str, wanted: Iterable[Any], found: Iterable[Any]) -> Iterator[str]:
+    lost = [one for one in wanted if one not in list(found)]
+    if lost:  # names only: values may be secrets
+        yield f"{knob}: {len(lost)} missing"
+
+
+def _same(wanted: Any, found: Any) -> bool:
+    return bool(wanted == found or (not wanted and not found and wanted is not False))
+
+
+def _plain(words: Iterable[str] | None) -> list[str]:
+    """Spellings that engines use for the same thing: CAP_CHOWN, no-new-privileges=true."""
+    return sorted(word.removeprefix("CAP_").replace("=", ":") for word in words or ())

@@ -1,0 +1,56 @@
+"""Makes the working directory the sandbox user's own, where the image has not seen to it.
+
+The engine creates a missing working directory as root. One archive with one directory entry, made
+here and holding nothing of the user's, changes its owner before the container starts.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+
+from .base import ContainerSpec
+from .hardening import ImageFacts, user_for
+
+_SHARED = ("/", "/tmp", "/var/tmp")
+"""Not to be given to anybody; the last two are writable for all."""
+
+
+def needs_folder(spec: ContainerSpec, image: ImageFacts) -> bool:
+    """Whether the working directory must be made: the image does not declare it as its own."""
+    return spec.workdir != image.workdir and spec.workdir not in _SHARED and not spec.root
+
+
+def folder(path: str, owner: tuple[int, int]) -> tuple[str, bytes]:
+    """Where to unpack, and a tar with the one directory ``path``, for ``owner`` (uid, gid)."""
+    parent, name = posixpath.split(path)
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    entry.uid, entry.gid = owner
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.addfile(entry)
+    return parent, packed.getvalue()
+
+
+def owner_of(spec: ContainerSpec, image: ImageFacts, passwd: str = "") -> tuple[int, int] | None:
+    """The uid and gid of the sandbox user; names are looked up in ``passwd``. None: unknown."""
+    user, _, group = user_for(spec, image).partition(":")
+    if user.isdigit():
+        return int(user), int(group) if group.isdigit() else int(user)
+    for line in passwd.splitlines():
+        fields = line.split(":")
+        if len(fields) > 3 and fields[0] == user and fields[2].isdigit() and fields[3].isdigit():
+            return int(fields[2]), int(fields[3])
+    return None
+
+
+def first_file(packed: bytes) -> str:
+    """The text of the first file in a tar, as the engine hands out a single file."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        for entry in tar:
+            found = tar.extractfile(entry)
+            if found:
+                return found.read().decode(errors="replace")
+    return ""

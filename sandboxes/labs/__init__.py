@@ -1,0 +1,1 @@
+"""The teaching wing: courses, rosters, labs and seats. Core never imports it."""

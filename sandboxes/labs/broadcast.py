@@ -1,0 +1,277 @@
+"""To everyone of a lab or to a selection: a message now, a command or a file as rows that the loop works off.
+
+A run's results are rows. The loop claims a few at a time, so that whoever asked may leave the page and
+a restart loses nothing; what was begun when a process died is found again by its command's record.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Q, QuerySet
+
+from sandboxes.lifecycle import actions, audit, commands
+from sandboxes.lifecycle.refusals import Refused
+from sandboxes.models import Command, CommandStatus, Status, User
+from sandboxes.units import format_size
+
+from . import files, opening, trail
+from .models import Lab, LabRun, LabRunResult, LabStatus, Message, Seat, SeatStatus
+
+AT_ONCE = 8
+"""Commands of runs that are under way at a time."""
+FILE_CAP = 5 << 20
+LONGEST = 1000
+"""Characters of a message."""
+BEGUN = "begun "
+"""A result that was claimed says so, and when, until its command is known."""
+ACTIONS = {"pause": "paused", "resume": "resumed", "restart": "restarted"}
+
+
+def chosen(lab: Lab, ids: Sequence[str]) -> QuerySet[Seat]:
+    """The seats of a selection; ids of other labs are none of it."""
+    rows = lab.seats.exclude(status=SeatStatus.CLOSED).filter(pk__in=list(ids)[:1000])
+    return rows.select_related("enrollment__user", "lab__course", "sandbox__owner", "sandbox__image")
+
+
+# -- now ----------------------------------------------------------------------------------------
+
+
+def message(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None = None) -> int:
+    """Tell everyone (``seats`` None) or some; to how many. Raises Refused."""
+    text = text.strip()
+    if not text or len(text) > LONGEST or "\0" in text:
+        raise Refused("text", f"Write a message of 1 to {LONGEST} characters.")
+    if seats is None:
+        return _to_all(lab, text, by)
+    rows = [Message(lab=lab, seat=seat, by_name=by.name, text=text) for seat in seats]
+    if not rows:
+        raise Refused("seats", "Choose somebody first.")
+    with transaction.atomic():
+        made = Message.objects.bulk_create(rows)
+        trail.record("lab.message", by, lab, seats=[one.seat_id for one in made])
+        for one in made:
+            if one.seat is not None:
+                trail.nudge(one.seat, "message", **_told(one))
+    return len(made)
+
+
+def _to_all(lab: Lab, text: str, by: audit.Origin) -> int:
+    with transaction.atomic():
+        made = Message.objects.create(lab=lab, by_name=by.name, text=text)
+        trail.record("lab.message", by, lab, seats="all")
+        trail.nudge(lab, "message", **_told(made))
+    return lab.seats.exclude(status=SeatStatus.CLOSED).count()
+
+
+def _told(one: Message) -> dict[str, Any]:
+    """``id`` of its own: two messages in a moment are two."""
+    return {"id": f"message-{one.pk}", "text": one.text, "by": one.by_name}
+
+
+def act(action: str, seats: Iterable[Seat], by: audit.Origin) -> tuple[int, list[str]]:
+    """Pause, resume or restart each; how many were begun, and why others were not. Waits for none."""
+    begun, why = 0, []
+    for seat in seats:
+        if seat.sandbox is None:
+            why.append(f"{seat.enrollment.name} has no sandbox.")
+            continue
+        result = actions.act(seat.sandbox, action, by, wait=0)
+        begun += result.done or result.under_way
+        if not (result.done or result.under_way):
+            why.append(f"{seat.enrollment.name}: {result.message}")
+    return begun, why
+
+
+def extend(seats: Iterable[Seat], by: audit.Origin, minutes: int) -> int:
+    """Extra time for each; how many."""
+    rows = list(seats)
+    for seat in rows:
+        opening.extend_seat(seat, by, minutes * 60)
+    return len(rows)
+
+
+# -- runs ---------------------------------------------------------------------------------------
+
+
+def command(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat]) -> LabRun:
+    """Have a command run in each. Raises Refused."""
+    text = text.strip()
+    if not text or len(text) > 4000 or "\0" in text:
+        raise Refused("command", "Type a command of 1 to 4000 characters.")
+    return _new(lab, by, list(seats), text=text)
+
+
+def put_file(lab: Lab, name: str, data: bytes, by: audit.Origin, seats: Iterable[Seat]) -> LabRun:
+    """Have a file put into each workspace. Raises Refused."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name or not name.isprintable() or len(name) > 200:
+        raise Refused("file", "The file needs a plain name of at most 200 characters.")
+    if len(data) > FILE_CAP:
+        raise Refused("file", f"A file for everyone has at most {format_size(FILE_CAP)}.")
+    forget_files()
+    return _new(lab, by, list(seats), file_name=name, data=data)
+
+
+def forget_files() -> None:
+    """Let go of files that were put into seats of labs that are over."""
+    root = Path(settings.DATA_DIR) / "runs"
+    there = {path.name for path in root.glob("lab_*")}
+    kept = Lab.objects.filter(pk__in=there, status=LabStatus.OPEN).values_list("pk", flat=True)
+    for name in there - set(kept):
+        shutil.rmtree(root / name, ignore_errors=True)
+
+
+def _new(lab: Lab, by: audit.Origin, seats: list[Seat], data: bytes | None = None, **what: str) -> LabRun:
+    """Rows first; the file lies on disk before anybody can see them."""
+    if lab.status != LabStatus.OPEN:
+        raise Refused("", "That can be done while the lab is open.")
+    if not seats:
+        raise Refused("seats", "Choose somebody first.")
+    with transaction.atomic():
+        run = LabRun.objects.create(lab=lab, by_name=by.name, **what)
+        if data is not None:
+            path = path_of(run)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.write_bytes(data)
+        LabRunResult.objects.bulk_create([LabRunResult(run=run, seat=seat) for seat in seats])
+        trail.record("lab.run", by, lab, run=run.pk, seats=len(seats), file=run.file_name)
+    return run
+
+
+def path_of(run: LabRun) -> Path:
+    """Where the file of a run lies."""
+    return Path(settings.DATA_DIR) / "runs" / run.lab_id / str(run.pk)
+
+
+def retry(run: LabRun, by: audit.Origin) -> int:
+    """Again where it failed; how many."""
+    if run.lab.status != LabStatus.OPEN:
+        return 0
+    rows = run.results.filter(done=True).filter(~Q(reason="") | FAILED)
+    with transaction.atomic():
+        count = rows.update(done=False, command=None, reason="")
+        if count:
+            trail.record("lab.run", by, run.lab, run=run.pk, again=count)
+    return count
+
+
+FAILED = Q(command__isnull=False) & ~Q(command__status=CommandStatus.EXITED, command__exit_code=0)
+
+
+def recent(lab: Lab) -> list[LabRun]:
+    """The latest runs with how far they are."""
+    ended = Count("results", filter=Q(results__done=True))
+    return list(lab.runs.annotate(total=Count("results"), ended=ended)[:5])
+
+
+# -- for the loop -------------------------------------------------------------------------------
+
+EVERY = ("run__lab__course", "seat__enrollment", "seat__lab__course", "seat__sandbox__owner", "command")
+
+
+def go_on() -> bool:
+    """Go on with every run; whether there is more to do at once."""
+    open_rows = LabRunResult.objects.filter(done=False).select_related(*EVERY)
+    under_way = list(open_rows.filter(Q(command__isnull=False) | Q(reason__startswith=BEGUN)))
+    still = [one for one in under_way if not _settle(one)]
+    fresh = open_rows.filter(command=None, reason="").order_by("id")
+    began = [one for one in fresh[: max(AT_ONCE - len(still), 0)] if _begin(one)]
+    return bool(still or began)
+
+
+def _begin(result: LabRunResult) -> bool:
+    """Claim it, then do it."""
+    reason = f"{BEGUN}{time.time():.3f}"
+    if not LabRunResult.objects.filter(pk=result.pk, done=False, command=None, reason="").update(
+        reason=reason
+    ):
+        return False
+    result.reason = reason
+    _do(result)
+    return bool(result.done or result.command)
+
+
+def _do(result: LabRunResult) -> None:
+    run, sandbox = result.run, result.seat.sandbox
+    if run.lab.status != LabStatus.OPEN:
+        return _end(result, "The lab was over.")
+    if sandbox is None or sandbox.status == Status.REMOVED:
+        return _end(result, "There is no sandbox at present.")
+    if run.file_name:
+        return _end(result, _put(run, sandbox))
+    return _run(result)
+
+
+def _put(run: LabRun, sandbox: Any) -> str:
+    """Put the file there; why not, where that failed."""
+    if sandbox.status != Status.RUNNING:
+        return f"Its sandbox is {sandbox.status}."
+    try:
+        return files.put_one(sandbox, run.file_name, path_of(run).read_bytes())
+    except OSError:
+        return "The file is gone from the server. Upload it again."
+
+
+def _run(result: LabRunResult) -> None:
+    user = User.objects.filter(username=result.run.by_name).first()
+    if user is not None and _is_full(user):
+        return _postpone(result)
+    by = audit.Origin("user", user.pk if user else None, result.run.by_name)
+    assert result.seat.sandbox is not None
+    try:
+        made = commands.run(result.seat.sandbox, result.run.text, origin=by, user=user, wait=0)
+    except Refused as refusal:
+        return _end(result, str(refusal))
+    _know(result, made)
+    return None
+
+
+def _is_full(user: User) -> bool:
+    """Whether this person's share of the commands is taken, but for what they may want to run by hand."""
+    most = max(int(settings.SANDBOX_USER_COMMANDS) - 2, 1)
+    return Command.objects.filter(by=user, status=CommandStatus.RUNNING).count() >= most
+
+
+def _postpone(result: LabRunResult) -> None:
+    """Back among those that wait."""
+    LabRunResult.objects.filter(pk=result.pk).update(reason="")
+    result.reason = ""
+
+
+def _know(result: LabRunResult, made: Command) -> None:
+    LabRunResult.objects.filter(pk=result.pk).update(command=made, reason="")
+    result.command, result.reason = made, ""
+
+
+def _settle(result: LabRunResult) -> bool:
+    """Whether it is over; what was begun and is not known to run is looked for, then begun again."""
+    if result.command is None:
+        known = _lost(result)
+        if known is None:
+            _do(result)
+            return result.done
+        _know(result, known)
+    assert result.command is not None
+    if result.command.is_running:
+        return False
+    _end(result, "")
+    return True
+
+
+def _lost(result: LabRunResult) -> Command | None:
+    """The command of a result whose process died before it could write it down."""
+    since = datetime.fromtimestamp(float(result.reason.removeprefix(BEGUN)) - 1, UTC)
+    mine = Q(text=result.run.text, by_name=result.run.by_name, created_at__gte=since)
+    return Command.objects.filter(mine, sandbox=result.seat.sandbox_id).order_by("created_at").first()
+
+
+def _end(result: LabRunResult, reason: str) -> None:
+    LabRunResult.objects.filter(pk=result.pk).update(done=True, reason=reason[:300])
+    result.done, result.reason = True, reason

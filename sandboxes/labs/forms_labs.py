@@ -1,0 +1,80 @@
+"""What an instructor types about one run of a lab."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from .models import Course, LabTemplate, TemplateVersion
+
+
+class Moment(forms.DateTimeField):
+    """A time of the site's zone, as UTC: only there two hours later is two hours later in every night."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        try:
+            at: datetime | None = super().to_python(value)
+        except forms.ValidationError as error:
+            if error.code != "ambiguous_timezone":
+                raise
+            text = "The clocks change then, so this time is there twice or not at all. Choose another."
+            raise forms.ValidationError(text) from None
+        if at and not 2000 <= at.year < 9000:  # beyond, nothing can be reckoned
+            raise forms.ValidationError(self.error_messages["invalid"])
+        return at and at.astimezone(UTC)
+
+
+class LabForm(forms.Form):
+    """A lab to be: from which template, when it has to work, how long it lasts."""
+
+    template = forms.ModelChoiceField(
+        LabTemplate.objects.none(),
+        error_messages={"required": "Choose a template.", "invalid_choice": "Choose a published template."},
+    )
+    title = forms.CharField(max_length=120, required=False)
+    ready_by = Moment(
+        required=False, error_messages={"invalid": "Give a day and a time, like 2026-11-24 09:45."}
+    )
+    minutes = forms.IntegerField(
+        min_value=1, max_value=24 * 60, initial=90,
+        error_messages={"required": "Say how many minutes it lasts.", "invalid": "A whole number of minutes.",
+                        "min_value": "At least one minute.", "max_value": "At most a day."},
+    )  # fmt: skip
+    late = forms.BooleanField(required=False, initial=True)
+
+    def __init__(self, course: Course, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        published = course.templates.filter(removed_at=None).exclude(published=None)
+        field: Any = self.fields["template"]
+        field.queryset = published.select_related("published__image")
+
+    @property
+    def templates(self) -> list[LabTemplate]:
+        """What there is to choose from."""
+        field: Any = self.fields["template"]
+        return list(field.queryset)
+
+    def clean_ready_by(self) -> datetime | None:
+        at: datetime | None = self.cleaned_data["ready_by"]
+        if at is not None and at <= timezone.now():
+            raise forms.ValidationError("This time is over. Leave it empty to open the lab by hand.")
+        return at
+
+    def version(self) -> TemplateVersion:
+        """The published version of the chosen template."""
+        version: TemplateVersion = self.cleaned_data["template"].published
+        return version
+
+    def options(self) -> dict[str, Any]:
+        """What opening.make takes."""
+        ready_by = self.cleaned_data["ready_by"]
+        begins = ready_by or timezone.now()
+        return {
+            "title": self.cleaned_data["title"] or self.cleaned_data["template"].title,
+            "ready_by": ready_by,
+            "closes_at": begins + timedelta(minutes=self.cleaned_data["minutes"]),
+            "late": self.cleaned_data["late"],
+        }

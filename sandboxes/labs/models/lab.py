@@ -1,0 +1,114 @@
+"""Lab templates, their versions, and runs of them."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from sandboxes.models import Image, Network, RecordingPolicy
+
+from . import ids
+from .course import Course
+
+
+class LabTemplate(models.Model):
+    """What labs start from. What it holds is in its versions; ``published`` is the one that labs take.
+
+    ``removed_at`` takes it off the list; labs that started from it keep their version.
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, default=ids.template_id, editable=False)
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="templates")
+    title = models.CharField(max_length=120)
+    published = models.ForeignKey(
+        "TemplateVersion", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    removed_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("title", "id")
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def newest(self) -> TemplateVersion | None:
+        """The draft: the version that was saved last."""
+        return self.versions.order_by("-number").first()
+
+
+class TemplateVersion(models.Model):
+    """One saved state of a template; never changed, so that a running lab keeps what it started with.
+
+    ``sheet`` is Markdown, each second-level heading a step. ``memory`` bytes, ``cpus`` cores.
+    ``files`` is a gzipped tar of what lies in the workspace at the start. ``recording`` is the least
+    that is recorded of its seats' terminals; install and image may ask for more.
+    """
+
+    template = models.ForeignKey(LabTemplate, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    sheet = models.TextField(blank=True)
+    image = models.ForeignKey(Image, null=True, on_delete=models.SET_NULL, related_name="+")
+    memory = models.PositiveBigIntegerField(default=256 << 20)
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)
+    pids = models.PositiveIntegerField(default=256)
+    network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
+    recording = models.CharField(max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF)
+    recording_keystrokes = models.BooleanField(default=False)
+    files = models.BinaryField(null=True, blank=True)
+    files_names = models.JSONField(default=list, blank=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = [
+            models.UniqueConstraint(fields=["template", "number"], name="one_version_per_number"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.template.title}, version {self.number}"
+
+
+class LabStatus(models.TextChoices):
+    """Where a lab is."""
+
+    PLANNED = "planned"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Lab(models.Model):
+    """One run of a template's version for a course.
+
+    ``ready_by``: seats are provisioned unattended so that they work by then; ``closes_at``: when it
+    ends by itself. ``late``: may people come after it opened. ``is_trial``: its author's own try.
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, default=ids.lab_id, editable=False)
+    course = models.ForeignKey(Course, on_delete=models.PROTECT, related_name="labs")
+    version = models.ForeignKey(TemplateVersion, on_delete=models.PROTECT, related_name="labs")
+    title = models.CharField(max_length=120)
+    status = models.CharField(max_length=10, choices=LabStatus.choices, default=LabStatus.PLANNED)
+    ready_by = models.DateTimeField(null=True, blank=True)
+    closes_at = models.DateTimeField()
+    late = models.BooleanField(default=True)
+    is_trial = models.BooleanField(default=False)
+    warned_at = models.DateTimeField(null=True, blank=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = [models.Index(fields=["status", "ready_by"])]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == LabStatus.OPEN

@@ -1,0 +1,164 @@
+"""A lab from planned to closed: its plan, opening, more time, closing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import EngineError
+from sandboxes.lifecycle import actions, audit
+from sandboxes.lifecycle.refusals import Refused
+from sandboxes.models import Image, Sandbox
+from sandboxes.units import format_size
+
+from . import recorded, seats, trail
+from .models import Enrollment, Lab, LabStatus, Seat, SeatStatus, TemplateVersion
+
+ROOM = 0.7
+"""The share of the host's memory that may be promised to sandboxes of a lab."""
+WARNING = timedelta(minutes=5)
+"""How long before the end everybody is warned."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What opening would take and what there is; memory in bytes, None where the engine does not say."""
+
+    people: int
+    each: int
+    host: int | None
+    promised: int
+    image: Image | None
+    is_here: bool
+    recorded: str = ""
+    """What students are told about recording, where there is any."""
+
+    @property
+    def needed(self) -> int:
+        return self.people * self.each
+
+    @property
+    def fits(self) -> int | None:
+        """How many seats there is memory for, by the promises made."""
+        if self.host is None:
+            return None
+        return max(int(self.host * ROOM) - self.promised, 0) // max(self.each, 1)
+
+    @property
+    def is_enough(self) -> bool:
+        return self.fits is None or self.fits >= self.people
+
+    @property
+    def sentence(self) -> str:
+        """The memory of it in a sentence."""
+        text = f"{self.people} × {format_size(self.each)} needs up to {format_size(self.needed)}"
+        if self.host is None:
+            return f"{text}; the engine does not answer, so what there is is not known."
+        return (f"{text}; this host has {format_size(self.host)}, of which {format_size(self.promised)} "
+                f"is promised already: room for {self.fits}.")  # fmt: skip
+
+
+def plan(lab: Lab) -> Plan:
+    """The plan of a lab that is to be opened."""
+    people = Enrollment.objects.students().filter(course=lab.course_id).count()
+    promised = sum(Sandbox.objects.up().values_list("memory", flat=True))
+    image = lab.version.image
+    return Plan(people, lab.version.memory, _host_memory(), promised, image, bool(image and image.is_here),
+                recorded.told(lab.version))  # fmt: skip
+
+
+def _host_memory() -> int | None:
+    try:
+        return get_engine().info().memory
+    except EngineError:
+        return None
+
+
+def make(version: TemplateVersion, title: str, *, closes_at: datetime, by: audit.Origin,
+         ready_by: datetime | None = None, late: bool = True, is_trial: bool = False) -> Lab:  # fmt: skip
+    """Put a lab on record. Raises Refused for times that cannot be."""
+    _check(ready_by, closes_at)
+    with transaction.atomic():
+        lab = Lab.objects.create(
+            course=version.template.course, version=version, title=title, ready_by=ready_by,
+            closes_at=closes_at, late=late, is_trial=is_trial, created_by=by.name,
+        )  # fmt: skip
+        trail.record("lab.create", by, lab, version=version.number)
+    return lab
+
+
+def _check(ready_by: datetime | None, closes_at: datetime) -> None:
+    begins = max(ready_by or timezone.now(), timezone.now())
+    if closes_at <= begins:
+        raise Refused("closes_at", "A lab has to end after it begins.")
+    most = timedelta(seconds=settings.SANDBOX_MAX_LIFETIME) - seats.GRACE
+    if closes_at - begins > most:
+        hours = most.total_seconds() / 3600
+        raise Refused("closes_at", f"A lab may last {hours:g} hours at most here.")
+
+
+def open_lab(lab: Lab, by: audit.Origin) -> bool:
+    """Open it and queue a seat for every student; False when it is open already or over.
+
+    It lasts as long as was planned: one without ``ready_by``, or opened after its end, ends that much later.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        columns: dict[str, Any] = {"status": LabStatus.OPEN, "opened_at": now}
+        if lab.ready_by is None or lab.closes_at <= now:
+            columns["closes_at"] = now + (lab.closes_at - (lab.ready_by or lab.created_at))
+        if not Lab.objects.filter(pk=lab.pk, status=LabStatus.PLANNED).update(**columns):
+            return False
+        lab.refresh_from_db()
+        count = 0 if lab.is_trial else seats.queue_all(lab)
+        trail.record("lab.open", by, lab, seats=count)
+        trail.nudge(lab)
+    return True
+
+
+def close_lab(lab: Lab, by: audit.Origin, reason: str = "") -> bool:
+    """Begin to close: the loop saves every workspace and removes the sandboxes. False when it is not open."""
+    with transaction.atomic():
+        was = (LabStatus.OPEN, LabStatus.PLANNED)
+        if not Lab.objects.filter(pk=lab.pk, status__in=was).update(status=LabStatus.CLOSING):
+            return False
+        lab.refresh_from_db()
+        trail.record("lab.close", by, lab, reason=reason)
+        trail.nudge(lab)
+    return True
+
+
+def extend_lab(lab: Lab, by: audit.Origin, seconds: int) -> bool:
+    """Give everybody more time; sandboxes too. False when it is not open."""
+    with transaction.atomic():
+        closes = lab.closes_at + timedelta(seconds=seconds)
+        columns: dict[str, Any] = {"closes_at": closes, "warned_at": None}
+        if not Lab.objects.filter(pk=lab.pk, status=LabStatus.OPEN).update(**columns):
+            return False
+        lab.refresh_from_db()
+        trail.record("lab.extend", by, lab, seconds=seconds, closes_at=closes.isoformat(timespec="seconds"))
+        trail.nudge(lab)
+    for seat in lab.seats.filter(status=SeatStatus.READY).select_related("sandbox__owner", "sandbox__image"):
+        _extend_sandbox(seat, by, seconds)
+    return True
+
+
+def extend_seat(seat: Seat, by: audit.Origin, seconds: int) -> None:
+    """Extra time for one student."""
+    with transaction.atomic():
+        Seat.objects.filter(pk=seat.pk).update(extra=seat.extra + seconds, changed_at=timezone.now())
+        trail.record("seat.extend", by, seat, seconds=seconds)
+        trail.nudge(seat)
+    seat.refresh_from_db()
+    _extend_sandbox(seat, by, seconds)
+
+
+def _extend_sandbox(seat: Seat, by: audit.Origin, seconds: int) -> None:
+    if seat.sandbox is not None:
+        actions.extend(seat.sandbox, by=by, seconds=seconds)

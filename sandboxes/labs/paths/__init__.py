@@ -1,0 +1,1 @@
+"""Teaching's paths, a file for each kind of page."""

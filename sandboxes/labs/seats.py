@@ -1,0 +1,167 @@
+"""What happens to one seat, each thing once: queue it, start it, find it ready or failed, start it over.
+
+A seat's status changes by a conditional UPDATE here, and only the winner goes on.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from sandboxes.lifecycle import actions, audit
+from sandboxes.lifecycle.refusals import Refused
+from sandboxes.models import Sandbox, Status
+
+from . import files, recorded, trail
+from .models import Enrollment, Lab, LabStatus, Role, Seat, SeatStatus
+
+GRACE = timedelta(minutes=15)
+"""A sandbox outlives its seat's end by this much, so that saving comes before expiry."""
+LEAST = 300
+"""Seconds; no sandbox of a seat is made for less."""
+
+
+def change(seat: Seat, was: SeatStatus, to: SeatStatus, **columns: Any) -> bool:
+    """Change a seat's status if it still is what it was; False when somebody was faster."""
+    values: dict[str, Any] = {"status": to, "changed_at": timezone.now(), **columns}
+    if not Seat.objects.filter(pk=seat.pk, status=was).update(**values):
+        return False
+    for name, value in values.items():
+        setattr(seat, name, value)
+    trail.nudge(seat)
+    return True
+
+
+def waiting() -> int:
+    """How many seats of open labs wait to be started: the length of the queue, for /metrics."""
+    return Seat.objects.waiting().filter(lab__status=LabStatus.OPEN).count()
+
+
+# -- into the queue -----------------------------------------------------------------------------
+
+
+def take(lab: Lab, enrollment: Enrollment) -> Seat:
+    """This person's seat in an open lab, made now if they come late. Raises Refused where they may not."""
+    found = Seat.objects.filter(lab=lab, enrollment=enrollment).select_related("lab__course").first()
+    if found:
+        return found
+    if lab.status != LabStatus.OPEN:
+        raise Refused("", "This lab is not open.")
+    if not lab.late and not lab.is_trial:
+        raise Refused("", "This lab began without you, and takes nobody late. Ask your instructor.")
+    seat, _ = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
+    trail.nudge(seat)
+    return seat
+
+
+def queue_all(lab: Lab) -> int:
+    """A waiting seat for every student that has none; how many are new. Twice is once."""
+    people = Enrollment.objects.students().filter(course=lab.course_id).exclude(seats__lab=lab)
+    now = timezone.now()
+    rows = [Seat(lab=lab, enrollment=person, queued_at=now, step_since=now) for person in people]
+    Seat.objects.bulk_create(rows, ignore_conflicts=True)
+    return len(rows)
+
+
+def retry(seat: Seat, origin: audit.Origin) -> bool:
+    """Put a failed seat of an open lab into the queue again, with a new sandbox."""
+    if seat.lab.status != LabStatus.OPEN:
+        return False
+    with transaction.atomic():
+        columns = {
+            "generation": seat.generation + 1,
+            "reason": "",
+            "queued_at": timezone.now(),
+            "sandbox": None,
+        }
+        done = change(seat, SeatStatus.FAILED, SeatStatus.WAITING, **columns)
+        if done:
+            trail.record("seat.retry", origin, seat)
+    return done
+
+
+def start_over(seat: Seat, origin: audit.Origin) -> bool:
+    """A new sandbox from the starting files; the present one is removed. False when it is not ready."""
+    if seat.lab.status != LabStatus.OPEN:
+        return False
+    before = seat.sandbox
+    with transaction.atomic():
+        columns = {
+            "generation": seat.generation + 1,
+            "reason": "",
+            "queued_at": timezone.now(),
+            "sandbox": None,
+        }
+        if not change(seat, SeatStatus.READY, SeatStatus.WAITING, **columns):
+            return False
+        trail.record("seat.start_over", origin, seat, before=before.pk if before else "")
+    if before is not None:
+        actions.remove(before, by=origin, wait=0, reason="started over")
+    return True
+
+
+# -- out of the queue ---------------------------------------------------------------------------
+
+
+def start(seat: Seat, origin: audit.Origin = audit.SYSTEM) -> None:
+    """Launch the sandbox of a seat that is being started. Done again after a crash it is still one."""
+    version = seat.lab.version
+    try:
+        sandbox = actions.launch(
+            seat.enrollment.user, version.image, origin=origin, name=_name(seat),
+            memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
+            lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
+            recording=recorded.asked(version),
+        )  # fmt: skip
+    except Refused as refusal:
+        fail(seat, str(refusal))
+        return
+    Seat.objects.filter(pk=seat.pk, generation=seat.generation).update(sandbox=sandbox)
+    seat.sandbox = sandbox
+
+
+def settle(seat: Seat) -> None:
+    """See what became of a seat that is being started."""
+    sandbox = seat.sandbox
+    if sandbox is None:
+        start(seat)
+    elif sandbox.status == Status.RUNNING and not sandbox.pending:
+        _make_ready(seat, sandbox)
+    elif sandbox.status in (Status.FAILED, Status.REMOVED, Status.STOPPED) and not sandbox.pending:
+        fail(seat, sandbox.status_reason or "Its sandbox has ended.")
+
+
+def _make_ready(seat: Seat, sandbox: Sandbox) -> None:
+    problem = files.put_starting(seat, sandbox)
+    if problem:
+        fail(seat, problem)
+        return
+    with transaction.atomic():
+        if change(seat, SeatStatus.STARTING, SeatStatus.READY, ready_at=timezone.now(), reason=""):
+            trail.record("seat.ready", audit.SYSTEM, seat)
+
+
+def fail(seat: Seat, reason: str) -> None:
+    """It could not be started; the reason is a sentence for people."""
+    with transaction.atomic():
+        if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, reason=reason[:300]):
+            trail.record("seat.ready", audit.SYSTEM, seat, outcome=trail.Outcome.FAILED, reason=reason)
+
+
+def _name(seat: Seat) -> str:
+    """What the sandbox is called in its owner's list."""
+    return f"{seat.lab.title}"[:60].strip()
+
+
+def _lifetime(seat: Seat) -> int:
+    """Seconds until a while after the seat's end; at most a sandbox’s longest, though it began early."""
+    left = seat.closes_at + GRACE - timezone.now()
+    return min(max(int(left.total_seconds()), LEAST), settings.SANDBOX_MAX_LIFETIME)
+
+
+def is_student(enrollment: Enrollment) -> bool:
+    return enrollment.role == Role.STUDENT

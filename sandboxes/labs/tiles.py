@@ -1,0 +1,118 @@
+"""What a wall shows of each seat, as the database has it: one tile a seat, in three queries a lab."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sandboxes.live.series import Facts
+from sandboxes.live.stats import facts_of
+from sandboxes.models import Status
+
+from . import pictures
+from .models import Hand, Lab, Seat, SeatStatus
+
+WORDS = {SeatStatus.WAITING: "waiting", SeatStatus.STARTING: "starting", SeatStatus.FAILED: "failed",
+         SeatStatus.SAVING: "saving", SeatStatus.CLOSED: "closed"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One seat at a glance. Times are seconds since the epoch; ``mark`` is the shape beside ``word``."""
+
+    seat: str
+    sandbox: str
+    name: str
+    section: str
+    status: str
+    word: str
+    mark: str
+    step: int
+    done: tuple[int, ...]
+    steps: int
+    since: float
+    here: bool
+    active_at: float | None
+    hand_at: float | None
+    hand_text: str
+    hand_by: str
+    typist: str
+
+    @property
+    def pills(self) -> list[str]:
+        """Each step as done, now or still to come."""
+        state = lambda one: "done" if one in self.done else "now" if one == self.step else ""  # noqa: E731
+        return [state(one) for one in range(1, self.steps + 1)]
+
+    @property
+    def idle(self) -> float | None:
+        """Seconds since somebody worked in its terminal, as the record has it."""
+        return time.time() - self.active_at if self.active_at else None
+
+    @property
+    def waits(self) -> float:
+        """Seconds for which the hand has been up."""
+        return time.time() - (self.hand_at or time.time())
+
+    @property
+    def is_through(self) -> bool:
+        """Whether every step is done."""
+        return bool(self.steps) and len(self.done) >= self.steps
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page is told of it; its name and section it knows."""
+        return {"status": self.status, "word": self.word, "mark": self.mark, "pills": self.pills,
+                "step": self.step, "since": self.since, "through": self.is_through, "here": self.here,
+                "hand": self.hand_at, "hand_by": self.hand_by}  # fmt: skip
+
+
+def of(lab: Lab) -> list[Tile]:
+    """The tiles of a lab. Blocking: two queries."""
+    return list(with_facts(lab)[0].values())
+
+
+def with_facts(lab: Lab) -> tuple[dict[str, Tile], dict[str, Facts]]:
+    """Tiles by seat, and what numbers need to know by sandbox. Blocking: two queries."""
+    steps = len(pictures.sheet_of(lab.version).steps)
+    hands = {hand.seat_id: hand for hand in _open_hands(lab)}
+    rows = Seat.objects.filter(lab=lab).select_related("enrollment", "sandbox", "typist")
+    found = [(seat, _tile(seat, hands.get(seat.pk), steps)) for seat in rows]
+    facts = {seat.sandbox_id: facts_of(seat.sandbox) for seat, _ in found if seat.sandbox is not None}
+    return {seat.pk: tile for seat, tile in found}, {pk: one for pk, one in facts.items() if pk}
+
+
+def _open_hands(lab: Lab) -> list[Hand]:
+    return list(Hand.objects.filter(seat__lab=lab, resolved_at=None).select_related("claimed_by"))
+
+
+def _tile(seat: Seat, hand: Hand | None, steps: int) -> Tile:
+    status, word, mark = _status(seat)
+    box = seat.sandbox
+    return Tile(
+        seat=seat.pk, sandbox=seat.sandbox_id or "", name=seat.enrollment.name,
+        section=seat.enrollment.section, status=status, word=word, mark=mark, step=seat.step,
+        done=tuple(seat.steps), steps=steps, since=seat.step_since.timestamp(),
+        here=seat.joined_at is not None, active_at=_stamp(box.last_activity_at if box else None),
+        hand_at=_stamp(hand.raised_at if hand else None), hand_text=hand.text if hand else "",
+        hand_by=hand.claimed_by.get_username() if hand and hand.claimed_by else "",
+        typist=seat.typist.get_username() if seat.typist else "",
+    )  # fmt: skip
+
+
+def _stamp(at: datetime | None) -> float | None:
+    return at.timestamp() if at else None
+
+
+def _status(seat: Seat) -> tuple[str, str, str]:
+    """Colour, word and shape: the sandbox's where the seat is ready, else the seat's own."""
+    if seat.status != SeatStatus.READY or seat.sandbox is None:
+        colour = {"failed": "failed", "closed": "stopped"}.get(seat.status, "queued")
+        return colour, WORDS.get(SeatStatus(seat.status), "no sandbox"), colour
+    status = str(seat.sandbox.status)
+    return status, f"{seat.sandbox.pending} …" if seat.sandbox.pending else status, _mark(status)
+
+
+def _mark(status: str) -> str:
+    return status if status in Status.values else "stopped"

@@ -1,0 +1,317 @@
+"""Everything that may be done to a sandbox, each once: claim, ask the engine, settle, nudge.
+
+Browser, admin, clock and other programs all come through ``launch`` and ``act``. No request waits
+for the engine longer than it chooses to; the work goes on in the pool.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from sandboxes.models import Image, Network, Sandbox, Status, User
+from sandboxes.units import format_duration
+
+from . import audit, limits, names, process, quotas, refusals, steps, transitions, work
+from .recording_policy import Policy, of_image, strictest
+from .refusals import Refused
+from .transitions import TABLE, Claim
+
+__all__ = ["Refused", "Result", "act", "extend", "launch", "pause", "redo", "remove", "restart",
+           "resume", "start", "stop"]  # fmt: skip
+
+NO_POLICY = Policy()
+WAIT = 0.8
+"""Seconds for which a page waits, so that quick actions come back with the new truth."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of an action. ``message`` is a sentence for people.
+
+    ``level`` is success, info, warning or error; ``under_way``: it goes on after this answer.
+    """
+
+    done: bool
+    under_way: bool
+    message: str
+    level: str = "success"
+
+
+# -- launch -------------------------------------------------------------------------------------
+
+
+def launch(
+    owner: User,
+    image: Image | str | None,
+    *,
+    origin: audit.Origin,
+    name: str = "",
+    memory: int | str | None = None,
+    cpus: Any = None,
+    pids: int | str | None = None,
+    lifetime: int | str | None = None,
+    network: str = Network.NONE,
+    workdir: str | None = None,
+    environment: dict[str, str] | str | None = None,
+    auto_remove: bool = False,
+    launch_key: str | None = None,
+    recording: Policy = NO_POLICY,
+) -> Sandbox:
+    """Put a new sandbox on record and have it made; the record is there before the container.
+
+    What is left out is as the image has it; ``recording`` is asked for beside the image's own and the
+    install's, of which the strictest holds. The same ``launch_key`` of the same owner returns the
+    first sandbox. Raises Refused (on record by then) for input at fault or a full quota. Not inside
+    a transaction.
+    """
+    key = _key(launch_key)
+    known = _launched(owner, key)
+    if known:
+        return known
+    wish = {"name": name, "memory": memory, "cpus": cpus, "pids": pids, "lifetime": lifetime,
+            "network": network, "workdir": workdir, "environment": environment}  # fmt: skip
+    try:
+        offered = _offered(image)
+        sandbox = _new(owner, offered, wish, strictest(of_image(offered), recording))
+        sandbox.auto_remove, sandbox.launch_key = bool(auto_remove), key
+        mine = _born(sandbox, origin)
+    except Refused as refusal:
+        refusals.record("sandbox.launch", origin, refusal, owner=owner.get_username())
+        raise
+    except IntegrityError:
+        known = _launched(owner, key)
+        if known is None:
+            raise
+        return known
+    work.submit(steps.run, mine)
+    return transitions.fresh(sandbox.pk) or sandbox
+
+
+def _key(launch_key: str | None) -> str | None:
+    """Keys of any length fit the column."""
+    if not launch_key or len(launch_key) <= 64:
+        return launch_key or None
+    return hashlib.sha256(launch_key.encode(errors="replace")).hexdigest()
+
+
+def _launched(owner: User, key: str | None) -> Sandbox | None:
+    if key is None:
+        return None
+    return Sandbox.objects.select_related("owner", "image").filter(owner=owner, launch_key=key).first()
+
+
+def _offered(image: Image | str | None) -> Image:
+    """The image as the catalogue has it now. Raises Refused when it is not offered."""
+    reference = image.reference if isinstance(image, Image) else image
+    found = Image.objects.filter(reference=reference).first() if reference and "\0" not in reference else None
+    if found is None:
+        raise Refused("image", "Choose an image from the catalogue.")
+    if not found.enabled:
+        raise Refused("image", f"{found.title} is not offered at present. Choose another image.")
+    return found
+
+
+def _new(owner: User, image: Image, wish: dict[str, Any], policy: Policy) -> Sandbox:
+    """The row to be, with everything checked. Raises Refused with the field at fault."""
+    values = {name: _cleaned(name, _wished(wish[name], image, name)) for name in _CLEAN}
+    now = timezone.now()
+    return Sandbox(
+        owner=owner, image=image, image_reference=image.reference, shell=image.shell,
+        runs_as_root=image.runs_as_root, launch_step="waiting", created_at=now,
+        recording=policy.recording, recording_keystrokes=policy.keystrokes,
+        expires_at=now + timedelta(seconds=values["lifetime"]),
+        **values | {"name": values["name"] or names.new()},
+    )  # fmt: skip
+
+
+def _wished(value: Any, image: Image, name: str) -> Any:
+    """What was asked for; what was left out is the image's own."""
+    return getattr(image, name, "") if value is None or value == "" else value
+
+
+def _cleaned(name: str, value: Any) -> Any:
+    try:
+        return _CLEAN[name](value)
+    except ValueError as error:
+        raise Refused(name, str(error)) from None
+
+
+def _clean_network(value: str) -> str:
+    if value not in Network.values:
+        raise ValueError("Network is none or internet.")
+    return value
+
+
+_CLEAN: dict[str, Any] = {
+    "name": limits.clean_name,
+    "memory": limits.clean_memory,
+    "cpus": limits.clean_cpus,
+    "pids": limits.clean_pids,
+    "lifetime": limits.clean_lifetime,
+    "network": _clean_network,
+    "workdir": limits.clean_workdir,
+    "environment": limits.clean_environment,
+}
+
+
+def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
+    facts = {"image": sandbox.image_reference, "memory": sandbox.memory, "cpus": str(sandbox.cpus),
+             "pids": sandbox.pids, "lifetime": sandbox.lifetime, "network": sandbox.network,
+             "environment": sorted(sandbox.environment), "recording": sandbox.recording,
+             "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
+    process.hold()
+    with transaction.atomic():
+        quotas.check(sandbox.owner, sandbox.memory)
+        return transitions.born(sandbox, origin, facts)
+
+
+# -- everything else ----------------------------------------------------------------------------
+
+
+def act(
+    sandbox: Sandbox,
+    action: str,
+    origin: audit.Origin,
+    *,
+    wait: float | None = WAIT,
+    reason: str = "",
+    seconds: int | None = None,
+    where: Q | None = None,
+) -> Result:
+    """Do one action of the table; two clicks are one action.
+
+    Waits at most ``wait`` seconds (None: until it is over) and brings ``sandbox`` up to date.
+    ``reason`` is written beside the status, ``seconds`` are for extend, ``where`` are further
+    conditions under which it may be claimed. Not inside a transaction.
+    """
+    if action == "extend":
+        result = _extend(sandbox, origin, seconds)
+    else:
+        result = _claim_and_run(sandbox, action, origin, wait, reason, where)
+    sandbox.refresh_from_db(from_queryset=Sandbox.objects.select_related("owner", "image"))
+    return result
+
+
+def start(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "start", by or audit.SYSTEM, **options)
+
+
+def pause(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "pause", by or audit.SYSTEM, **options)
+
+
+def resume(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "resume", by or audit.SYSTEM, **options)
+
+
+def stop(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "stop", by or audit.SYSTEM, **options)
+
+
+def restart(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "restart", by or audit.SYSTEM, **options)
+
+
+def extend(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "extend", by or audit.SYSTEM, **options)
+
+
+def remove(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:
+    return act(sandbox, "remove", by or audit.SYSTEM, **options)
+
+
+def begin(
+    sandbox: Sandbox, action: str, origin: audit.Origin, *, reason: str = "", where: Q | None = None
+) -> tuple[Claim, Future[Any]] | None:
+    """Claim and hand to the pool without waiting; None when it could not be claimed."""
+    mine = transitions.claim(sandbox, action, origin, where=where, reason=reason)
+    return (mine, work.submit(steps.run, mine)) if mine else None
+
+
+def redo(sandbox: Sandbox) -> Future[Any] | None:
+    """Do again what a process left half done when it died; None when somebody was faster."""
+    mine = transitions.take_over(sandbox)
+    return work.submit(steps.run, mine) if mine else None
+
+
+def _claim_and_run(sandbox: Sandbox, action: str, origin: audit.Origin, wait: float | None,
+                   reason: str, where: Q | None) -> Result:  # fmt: skip
+    try:
+        mine = _claim(sandbox, action, origin, reason, where)
+    except Refused as refusal:
+        refusals.record(f"sandbox.{action}", origin, refusal, sandbox)
+        return Result(False, False, refusal.message, "warning")
+    if mine is None:
+        return _why_not(sandbox, action, origin)
+    ending = work.outcome(work.submit(steps.run, mine), wait)
+    if ending is None:
+        return Result(False, True, f"{TABLE[action].during.capitalize()} {mine.sandbox.name}…", "info")
+    return Result(ending.level == "success", False, ending.text, ending.level)
+
+
+def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, where: Q | None) -> Claim | None:
+    """Claim; to start a failed one takes a place of the quota again, and a whole lifetime."""
+    if action != "start" or sandbox.status != Status.FAILED:
+        return transitions.claim(sandbox, action, origin, where=where, reason=reason)
+    process.hold()
+    with transaction.atomic():
+        quotas.check(sandbox.owner, sandbox.memory)
+        until = timezone.now() + timedelta(seconds=sandbox.lifetime)
+        return transitions.claim(sandbox, action, origin, where=where, reason=reason, expires_at=until)
+
+
+def _why_not(sandbox: Sandbox, action: str, origin: audit.Origin) -> Result:
+    """Why an action could not be claimed, politely: the second of two clicks has done nothing wrong."""
+    row, asked = transitions.fresh(sandbox.pk) or sandbox, TABLE[action]
+    if row.pending == action:
+        return Result(False, True, f"Already {asked.during} {row.name}…", "info")
+    if row.status == asked.target and not row.pending:
+        return Result(True, False, f"{row.name} is {row.status} already.", "info")
+    if row.pending:
+        busy = TABLE[row.pending].during
+        return Result(False, False, f"{row.name} is busy {busy}. Try again in a moment.", "info")
+    if row.status in asked.sources:
+        return Result(False, False, f"{row.name} has changed meanwhile. Look again.", "info")
+    refusal = Refused("", f"{row.name} is {row.status}, so it cannot be {asked.past}.")
+    refusals.record(f"sandbox.{action}", origin, refusal, row)
+    return Result(False, False, refusal.message, "warning")
+
+
+def _extend(sandbox: Sandbox, origin: audit.Origin, seconds: int | None) -> Result:
+    """Move its end. It wins against an expiry not yet claimed, and works beside other actions."""
+    by = settings.SANDBOX_EXTEND_BY if seconds is None else seconds
+    for _ in range(3):
+        row = transitions.fresh(sandbox.pk) or sandbox
+        if row.pending == "remove" or row.status not in TABLE["extend"].sources:
+            break
+        until = _later_end(row, by)
+        if until is None:
+            most = format_duration(settings.SANDBOX_MAX_LIFETIME)
+            return Result(False, False, f"{row.name} has the longest time there is: {most}.", "info")
+        facts = {"until": until.isoformat(timespec="seconds")}
+        as_read = Q(expires_at=row.expires_at)
+        if transitions.amend(row, "extend", origin, where=as_read, facts=facts, expires_at=until):
+            return Result(True, False, f"{row.name} has {format_duration(_left(until))} left.")
+    return _why_not(sandbox, "extend", origin)
+
+
+def _left(until: datetime) -> float:
+    return round((until - timezone.now()).total_seconds())
+
+
+def _later_end(row: Sandbox, seconds: int) -> datetime | None:
+    """Its new end: later by ``seconds``, at most the maximum from now; None if that is not later."""
+    now = timezone.now()
+    end = row.expires_at or now
+    most = now + timedelta(seconds=settings.SANDBOX_MAX_LIFETIME)
+    until = min(max(end, now) + timedelta(seconds=max(seconds, 0)), most)
+    return until if until - end >= timedelta(seconds=1) else None

@@ -1,0 +1,312 @@
+"""The clock: round after round what is over ends, what is half done is done, what differs is put right.
+
+A round may run at any time, in several processes at once: what it changes it claims like anybody.
+It asks the engine for its containers once, and does nothing about sandboxes when it does not answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import close_old_connections
+from django.db.models import Q
+from django.utils import timezone
+
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import ContainerState, EngineError
+from sandboxes.models import Lease, Sandbox, Status
+
+from . import actions, audit, commands, images, lease, process, recordings, terminals, work
+from .reconcile import reconcile
+
+log = logging.getLogger(__name__)
+
+ROLE = "cleanup"
+SUSPICIOUS = 5
+"""More live sandboxes than this and an empty list: look again before believing it."""
+LOOK_AGAIN = 1.0
+PATIENCE = 10.0
+"""Seconds for which a round of the loop waits for what it has begun; a single round waits longer."""
+PATIENCE_ONCE = 60.0
+LOOK_EVERY = 30.0
+PRUNE_EVERY = 3600.0
+CLEAR_EVERY = 60.0
+"""Seconds between two looks at whether recordings are too old or too many."""
+CLOCK_JUMP = 60.0
+"""Seconds by which wall clock and monotonic clock may drift apart between two rounds."""
+LEASE_ROUNDS = 6
+
+
+@dataclass
+class Report:
+    """One round: when, how long, how many of each, and what went wrong (a sentence).
+
+    ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None.
+    """
+
+    at: datetime
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    error: str = ""
+    engine: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        counts = {name: count for name, count in self.counts.items() if count}
+        at = self.at.isoformat(timespec="seconds")
+        return {"at": at, "seconds": round(self.seconds, 3), "counts": counts, "error": self.error,
+                "engine": self.engine}  # fmt: skip
+
+
+# -- one round ----------------------------------------------------------------------------------
+
+
+def run_round(
+    now: datetime | None = None,
+    *,
+    expire: bool = True,
+    beat: Callable[[], Any] = lambda: None,
+    patience: float = PATIENCE,
+) -> Report:
+    """Do one round. ``now`` is the time by which sandboxes are over; ``beat`` is called between steps."""
+    began = time.monotonic()
+    report = Report(timezone.now())
+    alive = process.alive()
+    states = _containers(report)
+    if states is not None:
+        jobs = _begin(report, alive, now or report.at, expire)
+        _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
+        jobs += _do(report, "", _ended, []) or []
+        beat()
+        _wait(report, jobs, beat, patience)
+        _do(report, "terminals", lambda: terminals.reap(alive))
+        _do(report, "commands", lambda: commands.reap(alive))
+        _do(report, "", _look_around)
+    beat()
+    _do(report, "pulls", lambda: images.release_pulls(alive))
+    _do(report, "recordings", lambda: recordings.reap(alive))
+    _do(report, "pruned", _prune)
+    _do(report, "pruned", lambda: recordings.prune(timezone.now()) if _clearing.is_due() else 0)
+    report.engine = dict(_engine)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+Job = tuple[str, str, Future[Any]]
+"""What is counted, which sandbox, and its work."""
+
+
+def _containers(report: Report) -> Sequence[ContainerState] | None:
+    """All containers, or None when that is not known."""
+    try:
+        states = get_engine().list()
+        if not states and Sandbox.objects.live().exclude(native_id="").count() > SUSPICIOUS:
+            time.sleep(LOOK_AGAIN)
+            states = get_engine().list()
+    except EngineError as error:
+        report.error = str(error)
+        return None
+    return states
+
+
+def _begin(report: Report, alive: set[str], now: datetime, expire: bool) -> list[Job]:
+    """Put to work what was left half done, what is over, and what waits for the engine, in this order."""
+    jobs: list[Job] = []
+    for step in (lambda: _redo(alive), (lambda: _expire(now)) if expire else list, _relaunch):
+        jobs += _do(report, "", step, []) or []
+    return jobs
+
+
+def _redo(alive: set[str]) -> list[Job]:
+    """Stale claims: their process has died, or gave no sign of them for too long."""
+    silent = Q(pending_since__lt=timezone.now() - timedelta(seconds=settings.SANDBOX_CLAIM_LIMIT))
+    rows = Sandbox.objects.exclude(pending="").filter(silent | ~Q(claimed_by__in=alive))
+    return [("redone", row.pk, job) for row in rows if (job := actions.redo(row))]
+
+
+def _expire(now: datetime) -> list[Job]:
+    """What is past its end. The UPDATE that claims it looks at the end again, so extending wins."""
+    late = Q(expires_at__lte=now)
+    rows = Sandbox.objects.present().filter(late).exclude(pending="remove")
+    return _begun("expired", rows, "remove", reason="expired", where=late)
+
+
+def _relaunch() -> list[Job]:
+    """What waits for the engine, which answers now."""
+    return _begun("launched", Sandbox.objects.filter(status=Status.QUEUED, pending=""), "launch")
+
+
+def _ended() -> list[Job]:
+    """Sandboxes that were to go when they end, and have ended."""
+    rows = Sandbox.objects.filter(status=Status.STOPPED, auto_remove=True, pending="")
+    return [job for row in rows for job in _begun("ended", [row], "remove", reason=row.status_reason)]
+
+
+def _begun(count: str, rows: Any, action: str, **options: Any) -> list[Job]:
+    """Claim each row for an action; those that failed lately are left alone for a while."""
+    jobs: list[Job] = []
+    for row in rows:
+        begun = None if _tries.is_too_soon(row.pk) else actions.begin(row, action, audit.CLEANUP, **options)
+        if begun:
+            jobs.append((count, row.pk, begun[1]))
+    return jobs
+
+
+def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], patience: float) -> None:
+    """Wait for what was begun, and count it; what takes longer goes on by itself."""
+    end = time.monotonic() + patience
+    for count, pk, job in jobs:
+        ending = _do(report, "", lambda job=job: work.outcome(job, max(end - time.monotonic(), 0)))  # type: ignore[misc]
+        beat()
+        if ending is None:
+            report.counts["unfinished"] += 1
+            continue
+        went_well = ending.level in ("success", "info")
+        _tries.note(pk, went_well)
+        report.counts[count if went_well else "failed"] += 1
+
+
+def _look_around() -> None:
+    """Now and then: which images are here, and what the engine says of itself."""
+    if _looking.is_due():
+        images.refresh_presence()
+        info = get_engine().info()
+        _engine.update(version=info.version, free_disk=info.free_disk)
+
+
+def _prune() -> int:
+    """Output that nobody looks at any more, and the leases of processes long dead."""
+    if not _pruning.is_due():
+        return 0
+    now = timezone.now()
+    Lease.objects.filter(name__startswith="process:", until__lt=now - timedelta(days=1)).delete()
+    return commands.prune(now - timedelta(days=settings.SANDBOX_KEEP_DAYS))
+
+
+def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = None) -> Any:
+    """Do one step; a fault in it is reported, and the others are done all the same."""
+    try:
+        result = step()
+    except EngineError as error:
+        report.error = report.error or str(error)
+        return otherwise
+    except Exception as error:
+        log.exception("A step of the cleanup round failed")
+        report.error = report.error or f"A step failed: {type(error).__name__}. The log says more."
+        return otherwise
+    if count:
+        report.counts[count] += result or 0
+    return result
+
+
+class _Every:
+    """Due at first, and then once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
+class _Tries:
+    """What failed is tried again after 10 s, 20 s ... at most 5 min, so that the trail stays readable."""
+
+    def __init__(self) -> None:
+        self._failed: dict[str, tuple[float, float]] = {}
+
+    def is_too_soon(self, pk: str) -> bool:
+        return pk in self._failed and time.monotonic() < self._failed[pk][0]
+
+    def note(self, pk: str, went_well: bool) -> None:
+        delay = min(2 * self._failed.pop(pk, (0, 5.0))[1], 300.0)
+        if not went_well:
+            self._failed[pk] = (time.monotonic() + delay, delay)
+
+
+_tries = _Tries()
+_looking = _Every(LOOK_EVERY)
+_engine: dict[str, Any] = {}
+_pruning = _Every(PRUNE_EVERY)
+_clearing = _Every(CLEAR_EVERY)
+
+
+# -- round after round --------------------------------------------------------------------------
+
+
+def loop(interval: float, stop: threading.Event) -> None:
+    """Rounds every ``interval`` seconds while the role is ours, until ``stop`` is set.
+
+    What is under way then is finished, as long as that takes less than ten seconds.
+    """
+    clock = _Clock()
+    with _working():
+        while not stop.is_set():
+            _round_in_role(interval, clock)
+            stop.wait(interval)
+
+
+def once() -> Report:
+    """One round, and its report; also while another process has the role: two are harmless."""
+    with _working():
+        lease.acquire(ROLE, settings.SANDBOX_LEASE)
+        report = run_round(patience=PATIENCE_ONCE)
+        lease.report(ROLE, report.as_json())
+    return report
+
+
+@contextmanager
+def _working() -> Iterator[None]:
+    """Be known as alive, and leave without anything half done."""
+    process.hold()
+    try:
+        yield
+    finally:
+        work.drain(10)
+        lease.release(ROLE)
+        process.leave()
+
+
+def _round_in_role(interval: float, clock: _Clock) -> None:
+    seconds = max(LEASE_ROUNDS * interval, settings.SANDBOX_LEASE)
+    try:
+        if lease.acquire(ROLE, seconds):
+            report = run_round(expire=clock.is_steady(), beat=lambda: lease.acquire(ROLE, seconds))
+            lease.report(ROLE, report.as_json())
+    except Exception:
+        log.exception("A cleanup round failed")
+    finally:
+        close_old_connections()
+
+
+class _Clock:
+    """Tells when the wall clock jumped: then nothing expires for one round, and it is on record."""
+
+    def __init__(self) -> None:
+        self._drift = self._now()
+
+    @staticmethod
+    def _now() -> float:
+        return time.time() - time.monotonic()
+
+    def is_steady(self) -> bool:
+        before, self._drift = self._drift, self._now()
+        jump = self._drift - before
+        if abs(jump) < CLOCK_JUMP:
+            return True
+        audit.record("cleanup.clock", audit.CLEANUP, reason=f"the clock jumped by {jump:.0f} s")
+        return False

@@ -1,0 +1,74 @@
+"""Finding events by words, in an index that the database keeps itself: quick however long the trail is.
+
+Words are whole: ``alice``, ``web-3``, ``192.0.2.7``, ``sandbox.pause``; with ``*`` at its end one stands
+for all that begin so. All have to be there. A verb of a sentence stands for its action: ``paused``.
+The index is made by a migration: FTS5 beside SQLite's table, a column of PostgreSQL's.
+"""
+
+from __future__ import annotations
+
+import re
+
+from django.db import connection
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
+
+from . import event_words
+
+BETWEEN = re.compile(r"[\s!-)+,/;-?\[-^`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u3003]+")
+"""What stands between words. Of marks only these belong to one: - _ . @ : and the star."""
+MOST_WORDS = 12
+SHORTEST_VERB = 4
+
+FTS5 = "SELECT rowid FROM sandboxes_event_words WHERE sandboxes_event_words MATCH %s"
+TSQUERY = "SELECT id FROM sandboxes_event WHERE words @@ lower(%s)::tsquery"
+
+
+def matching(text: str) -> Q:
+    """The condition for events in which all words of a text stand; everything for a text without any."""
+    words = tokens(text)
+    if not words:
+        return Q()
+    if connection.vendor == "postgresql":
+        return Q(pk__in=RawSQL(TSQUERY, [_tsquery(words)]))
+    return Q(pk__in=RawSQL(FTS5, [_fts5(words)]))
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text as they are looked for, a star only at an end."""
+    found = (_token(one) for one in BETWEEN.split(text.replace("\0", " ").lower()))
+    return [one for one in found if one][:MOST_WORDS]
+
+
+def _token(word: str) -> str:
+    stem = word.replace("*", "").rstrip(".:")
+    return f"{stem}*" if word.endswith("*") and stem else stem
+
+
+def verbs(word: str) -> list[str]:
+    """The actions in whose sentence this word is the verb."""
+    if len(word) < SHORTEST_VERB:
+        return []
+    return [
+        one.action
+        for one in event_words.words().values()
+        if word in {text.partition(" ")[0] for text in (one.to, one.done, one.during) if text}
+    ]
+
+
+def _fts5(words: list[str]) -> str:
+    """In FTS5's language: every word in quotes, so that none is an operator."""
+    return " AND ".join(f"({' OR '.join(_quoted(one) for one in (word, *verbs(word)))})" for word in words)
+
+
+def _quoted(word: str) -> str:
+    return f'"{word.removesuffix("*")}"{"*" if word.endswith("*") else ""}'
+
+
+def _tsquery(words: list[str]) -> str:
+    return " & ".join(f"({' | '.join(_lexeme(one) for one in (word, *verbs(word)))})" for word in words)
+
+
+def _lexeme(word: str) -> str:
+    stem = word.removesuffix("*").replace("\\", "\\\\").replace("'", "''")
+    return f"'{stem}'{':*' if word.endswith('*') else ''}"

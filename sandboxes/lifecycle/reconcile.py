@@ -1,0 +1,131 @@
+"""Compares what we remember with what the engine has, both ways, and writes the engine's truth down.
+
+From one list call a round. Nothing is concluded from a list that failed, about a row that changed
+since the list was made, or about one with an action of ours under way.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import ContainerState, EngineError, NotFound
+from sandboxes.models import ENDED, Sandbox, Status
+
+from . import audit, transitions, truth
+
+log = logging.getLogger(__name__)
+
+WORDS = {
+    Status.RUNNING: "engine.start",
+    Status.PAUSED: "engine.pause",
+    Status.STOPPED: "engine.exit",
+    Status.REMOVED: "engine.remove",
+}
+"""What is on record when a sandbox was found to have come to that status by another hand."""
+
+
+def reconcile(states: Sequence[ContainerState], at: datetime) -> Counter[str]:
+    """Put right every difference between the containers, as listed at ``at``, and the rows."""
+    ids = {state.sandbox_id for state in states}
+    rows = Sandbox.objects.select_related("owner").filter(~Q(status__in=ENDED) | Q(pk__in=ids))
+    known = {row.pk: row for row in rows}
+    counts: Counter[str] = Counter()
+    for state in states:
+        counts[_put_right(known.get(state.sandbox_id), state, at)] += 1
+    here = {state.native_id for state in states}
+    for row in known.values():
+        if row.native_id and row.native_id not in here and _is_lost(row, at):
+            counts["lost"] += _lose(row)
+    del counts[""]
+    return counts
+
+
+def _put_right(row: Sandbox | None, state: ContainerState, at: datetime) -> str:
+    """What was done about a container: accepted, orphan or nothing ("")."""
+    if row is None:
+        return _remove_orphan(state, None) if _is_old(state, at) else ""
+    if row.pending or row.changed_at >= at or row.status == Status.QUEUED:
+        return ""
+    if row.status in ENDED:
+        return _remove_orphan(state, row)
+    if row.native_id != state.native_id:
+        return _remove_orphan(state, row) if _is_old(state, at) else ""
+    return "accepted" if differs(row, state) and _accept(row) else ""
+
+
+def differs(row: Sandbox, state: ContainerState) -> bool:
+    """Whether the container is something else than its row says. A failed one may have a container."""
+    status = truth.status_of(state)
+    if row.status == Status.FAILED and status == Status.STOPPED:
+        return False
+    return status is not None and status != row.status
+
+
+def _accept(row: Sandbox) -> bool:
+    """Look again, closely, and write down what is so."""
+    try:
+        state = get_engine().inspect(row.native_id)
+    except EngineError:
+        return False
+    status = truth.status_of(state)
+    if status is None or not differs(row, state):
+        return False
+    reason = reason_for(row, status, state)
+    return transitions.accept(row, status, action=WORDS[status], reason=reason, **truth.columns_of(state))
+
+
+def reason_for(row: Sandbox, status: Status, state: ContainerState, by_hand: bool = False) -> str:
+    """Why it is so, when we did not do it."""
+    if status == Status.STOPPED:
+        return truth.how_it_ended(row, state, by_hand)
+    if status == Status.PAUSED:
+        return "paused outside Sandboxes"
+    word = "resumed" if row.status == Status.PAUSED else "started"
+    return f"{word} outside Sandboxes"
+
+
+def _is_old(state: ContainerState, at: datetime) -> bool:
+    """Whether a container has been there for the grace period, as far as is known."""
+    return state.created_at is None or state.created_at <= at - timedelta(
+        seconds=settings.SANDBOX_ORPHAN_GRACE
+    )
+
+
+def _remove_orphan(state: ContainerState, row: Sandbox | None) -> str:
+    """Remove a container of ours that no live row stands for."""
+    try:
+        get_engine().remove(state.native_id)
+    except EngineError as error:
+        log.warning("Orphan %s could not be removed: %s", state.native_id[:12], error.detail or error)
+        return ""
+    facts = {"container": state.native_id[:12], "sandbox": state.sandbox_id}
+    audit.record("cleanup.orphan", audit.CLEANUP, row, reason="a container without a sandbox", detail=facts)
+    return "orphans"
+
+
+def _is_lost(row: Sandbox, at: datetime) -> bool:
+    """Whether a row without a container has lost it: an old one, at rest, and the engine says so again."""
+    old = row.created_at <= at - timedelta(seconds=settings.SANDBOX_ORPHAN_GRACE)
+    if row.pending or row.changed_at >= at or row.status in (Status.QUEUED, Status.FAILED) or not old:
+        return False
+    try:
+        get_engine().inspect(row.native_id)
+    except NotFound:
+        return True
+    except EngineError:
+        return False
+    return False
+
+
+def _lose(row: Sandbox) -> bool:
+    return transitions.accept(
+        row, Status.REMOVED, action=WORDS[Status.REMOVED], reason=truth.LOST, ended_at=timezone.now()
+    )

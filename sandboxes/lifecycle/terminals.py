@@ -1,0 +1,215 @@
+"""The records of terminals, so that no shell is without an owner, whatever crashes.
+
+A terminal is written down, with its marker, before its shell starts; it is over when ``ended_at`` is
+set and its processes are gone when ``reaped_at`` is. Streams and viewers are live.terminal's.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import Conflict, EngineError, NotFound
+from sandboxes.models import Event, Outcome, Sandbox, Status, Terminal
+
+from . import audit, process
+from .refusals import Refused, refuse
+
+log = logging.getLogger(__name__)
+
+LOST = "its server process ended"
+LATELY = timedelta(seconds=15)
+
+
+def open(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
+    """Write a new terminal down before its shell starts.
+
+    Raises Refused, with it on record: the sandbox is not running, or has all the terminals it may.
+    """
+    reason = _why_not(sandbox)
+    if reason is not None:
+        refuse("terminal.open", origin, reason, sandbox)
+    process.hold()
+    for attempt in range(2):
+        try:
+            return _add(sandbox, name, origin)
+        except IntegrityError:
+            if attempt or not _end_lost(sandbox, name):
+                break
+    sentence = f"Terminal {name} is just being opened elsewhere. Try again in a moment."
+    refuse("terminal.open", origin, Refused("busy", sentence), sandbox)
+
+
+def _end_lost(sandbox: Sandbox, name: str) -> bool:
+    """End the terminal of that name if its process is dead; the loop would, a moment later."""
+    rows = Terminal.objects.filter(sandbox=sandbox, name=name, ended_at=None)
+    lost = rows.exclude(process__in=process.alive()).select_related("sandbox__owner").first()
+    if lost is not None:
+        ended(lost, LOST, audit.CLEANUP, Outcome.FAILED)
+        kill(lost)
+    return lost is not None
+
+
+def _why_not(sandbox: Sandbox) -> Refused | None:
+    if sandbox.status == Status.PAUSED:
+        return Refused("", "It is paused. Resume it to open a terminal.", offer="resume")
+    if sandbox.status != Status.RUNNING:
+        offer = "start" if sandbox.status in (Status.STOPPED, Status.FAILED) else ""
+        return Refused("", f"It is {sandbox.status}, so it has no terminal.", offer=offer)
+    most = settings.SANDBOX_TERMINALS
+    if Terminal.objects.filter(sandbox=sandbox, ended_at=None).count() >= most:
+        return Refused("name", f"This sandbox has {most} terminals open. Close one first.")
+    return None
+
+
+def _add(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
+    with transaction.atomic():
+        terminal = Terminal.objects.create(
+            sandbox=sandbox, name=name, process=process.process_id(), opened_by=origin.name
+        )
+        _note(terminal, "open", origin)
+    return terminal
+
+
+def _note(terminal: Terminal, word: str, origin: audit.Origin, reason: str = "",
+          outcome: Outcome = Outcome.OK, **facts: int) -> None:  # fmt: skip
+    audit.record(f"terminal.{word}", origin, terminal.sandbox, outcome=outcome, reason=reason,
+                 detail={"terminal": terminal.name, **facts})  # fmt: skip
+
+
+def joined(terminal: Terminal, origin: audit.Origin) -> None:
+    """One more looks at it, and may type."""
+    _note(terminal, "join", origin)
+
+
+def left(terminal: Terminal, origin: audit.Origin) -> None:
+    """One looks at it no more."""
+    _note(terminal, "leave", origin)
+
+
+def ended(terminal: Terminal, reason: str, origin: audit.Origin, outcome: Outcome = Outcome.OK,
+          exit_code: int | None = None) -> None:  # fmt: skip
+    """Write down that it is over, once. ``reason`` is a sentence for people."""
+    facts = {} if exit_code is None else {"exit_code": exit_code}
+    with transaction.atomic():
+        rows = Terminal.objects.filter(pk=terminal.pk, ended_at=None)
+        if rows.update(ended_at=timezone.now(), reason=reason[:200]):
+            _note(terminal, "end", origin, reason, outcome, **facts)
+
+
+def kill(terminal: Terminal) -> bool:
+    """End every process that its shell started; False when that is not possible now (paused, engine away)."""
+    try:
+        left_over = get_engine().kill_marked(terminal.sandbox.native_id, terminal.marker)
+    except NotFound:
+        left_over = 0
+    except Conflict:
+        left_over = int(Sandbox.objects.up().filter(pk=terminal.sandbox_id).exists())
+    except EngineError as error:
+        log.warning("Terminal %s could not be ended: %s", terminal.pk, error.detail or error)
+        return False
+    if left_over == 0:
+        Terminal.objects.filter(pk=terminal.pk).update(reaped_at=timezone.now())
+    return left_over == 0
+
+
+def end_all(seconds: float = 3.0) -> None:
+    """End every terminal of this process, which is about to end itself; what is left is the loop's."""
+    rows = Terminal.objects.filter(process=process.process_id(), ended_at=None)
+    threads = [
+        threading.Thread(target=_end, args=[terminal], daemon=True)
+        for terminal in rows.select_related("sandbox__owner")
+    ]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(until - time.monotonic(), 0))
+
+
+def _end(terminal: Terminal) -> None:
+    try:
+        ended(terminal, "the server was stopped", audit.SYSTEM)
+        kill(terminal)
+    finally:
+        connection.close()
+
+
+process.at_exit(end_all)
+
+
+def ran_out_of_memory(sandbox_id: str) -> bool:
+    """Whether the kernel ended something in it a moment ago because its memory was full."""
+    lately = timezone.now() - LATELY
+    return Event.objects.filter(sandbox_id=sandbox_id, action="sandbox.oom", at__gte=lately).exists()
+
+
+def touch(sandbox_id: str) -> None:
+    """Somebody works in it: note the time, which the idle clock will want."""
+    Sandbox.objects.filter(pk=sandbox_id).update(last_activity_at=timezone.now())
+
+
+def reap(alive: set[str]) -> int:
+    """End the terminals whose process is dead, and the processes of ended ones; returns how many rows.
+
+    Paused sandboxes wait: nothing in them can be ended now. Without a container nothing is left to end.
+    """
+    gone = Terminal.objects.filter(sandbox__status__in=(Status.REMOVED, Status.STOPPED, Status.FAILED))
+    done = gone.filter(reaped_at=None).exclude(ended_at=None).update(reaped_at=timezone.now())
+    for terminal in (
+        Terminal.objects.filter(ended_at=None).exclude(process__in=alive).select_related("sandbox__owner")
+    ):
+        ended(terminal, LOST, audit.CLEANUP, Outcome.FAILED)
+        done += 1
+    waiting = Terminal.objects.filter(reaped_at=None, sandbox__status=Status.RUNNING).exclude(ended_at=None)
+    for terminal in waiting.select_related("sandbox__owner"):
+        kill(terminal)
+    return done
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why a sandbox's shells ended. Not ``settled``: an action is under way, ask again in a moment."""
+
+    reason: str
+    sentence: str
+    again: bool = False
+    settled: bool = True
+
+
+def why(sandbox_id: str) -> Why:
+    """Why the shells of this sandbox are over, from its record."""
+    row = Sandbox.objects.filter(pk=sandbox_id).first()
+    if row is None:
+        return Why("removed", "This sandbox is gone.")
+    if row.pending in _DURING:
+        return Why(row.pending, f"This sandbox is being {_DURING[row.pending]}.", settled=False)
+    if row.status == Status.RUNNING:
+        return Why("exited", "The shell has ended.", again=True)
+    if row.status_reason == "expired":
+        return Why("expired", "The time of this sandbox was over, so it was removed.")
+    return Why(str(row.status), _sentence(str(row.status), row.status_reason))
+
+
+def is_of_sandbox(sentence: str) -> bool:
+    """Whether a terminal that ended so ended with its sandbox, whose end is on record by itself."""
+    return sentence.startswith(("This sandbox ", "The time of this sandbox "))
+
+
+def _sentence(status: str, reason: str) -> str:
+    """The record's reason ("stopped by alice", "out of memory: ...") as a sentence."""
+    if reason.startswith(status):
+        return f"This sandbox was {reason}."
+    because = f": {reason}" if reason else ""
+    return f"This sandbox is {status}{because}."
+
+
+_DURING = {"stop": "stopped", "remove": "removed", "restart": "restarted"}

@@ -1,0 +1,95 @@
+"""One viewer of a terminal: a cursor into its ring, a credit, and a way to send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from .ring import Ring
+
+WINDOW = 512 * 1024
+"""Bytes that may be on the way to one viewer unacknowledged."""
+RESUME = 128 * 1024
+"""A viewer that was stopped gets more once fewer than this are unacknowledged."""
+FRAME = 128 * 1024
+
+
+class Viewer:
+    """Sends what the ring has beyond its cursor, as far as its credit goes.
+
+    ``send_bytes`` and ``send_json`` write to its socket. A slow one never stops anybody else: it
+    falls behind, and is told of the gap when what it misses is no longer kept.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        send_bytes: Callable[[bytes], Awaitable[None]],
+        send_json: Callable[[dict[str, Any]], Awaitable[None]],
+        cols: int,
+        rows: int,
+        only_watches: bool = False,
+    ) -> None:
+        self.name = name
+        self.only_watches = only_watches
+        self.send_bytes, self.send_json = send_bytes, send_json
+        self.cols, self.rows = cols, rows
+        self.sent = self.acked = 0
+        self._stopped = False
+        self._held = False
+        self._sending: asyncio.Task[None] | None = None
+
+    def place(self, offset: int) -> None:
+        """Begin at this byte."""
+        self.sent = self.acked = offset
+
+    def acknowledge(self, offset: int) -> None:
+        """It has drawn everything up to ``offset``; one beyond what was sent counts as all of it."""
+        self.acked = max(self.acked, min(offset, self.sent))
+        if self.sent - self.acked < RESUME:
+            self._stopped = False
+
+    def hold(self) -> None:
+        """Send no bytes for now."""
+        self._held = True
+
+    def release(self) -> None:
+        """Bytes may be sent again."""
+        self._held = False
+
+    def stop(self) -> None:
+        """It has left: nothing more is sent to it."""
+        self._held = True
+        if self._sending is not None:
+            self._sending.cancel()
+
+    @property
+    def has_credit(self) -> bool:
+        if self.sent - self.acked >= WINDOW:
+            self._stopped = True
+        return not self._stopped
+
+    def flush(self, ring: Ring) -> None:
+        """Send what there is, without a turn of the loop when the socket takes it at once."""
+        if self._held or self._sending is not None or self.sent == ring.head or not self.has_credit:
+            return
+        task = asyncio.Task(self._send(ring), loop=asyncio.get_running_loop(), eager_start=True)
+        if not task.done():
+            self._sending = task
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending = None
+        if not task.cancelled():
+            task.exception()  # a socket that broke: its consumer's disconnect follows
+
+    async def _send(self, ring: Ring) -> None:
+        while self.sent < ring.head and self.has_credit:
+            if self.sent < ring.start:
+                lost, self.sent = self.sent, ring.start
+                self.acked = max(self.acked, ring.start)
+                await self.send_json({"type": "gap", "from": lost, "to": ring.start})
+            data = ring.read(self.sent, FRAME)
+            self.sent += len(data)
+            await self.send_bytes(data)

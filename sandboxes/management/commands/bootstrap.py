@@ -1,0 +1,59 @@
+"""`manage.py bootstrap`: everything a new install needs before it can serve; harmless to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
+
+from sandboxes.access import signin_path
+from sandboxes.engine.base import EngineError
+from sandboxes.lifecycle import images
+from sandboxes.models import User
+
+BASE_URL = "http://127.0.0.1:8000"
+
+
+class Command(BaseCommand):
+    """Database, catalogue, starter image, first admin."""
+
+    help = "Prepare the database, the image catalogue, the starter image and the first admin."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """--base-url: where people reach the site."""
+        parser.add_argument("--base-url", default=BASE_URL, help=f"default: {BASE_URL}")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Does it all; an engine that is away only costs a warning."""
+        call_command("migrate", interactive=False, verbosity=0)
+        images.seed_catalogue()
+        self.build_starter(images.ensure_starter)
+        admin = first_admin()
+        if admin.last_login is None:
+            self.stdout.write("\nSign in as the first admin with this link (good once):\n")
+            self.stdout.write(f"\n    {options['base_url']}{signin_path(admin)}\n\n")
+
+    def build_starter(self, ensure: Callable[[], Any]) -> None:
+        """Builds the starter image, or says why there is none; the site runs without it."""
+        try:
+            ensure()
+        except EngineError as error:
+            self.stderr.write(f"bootstrap: no starter image yet: {error}")
+
+
+@transaction.atomic
+def first_admin() -> User:
+    """The admin whom the sign-in link is for: made when the install has no superuser.
+
+    An admin without a password signs in by links only, until they choose one.
+    """
+    admin = User.objects.filter(is_superuser=True).order_by("pk").first()
+    if admin is None:
+        admin, _ = User.objects.get_or_create(username="admin")
+        admin.is_staff = admin.is_superuser = True
+        admin.set_unusable_password()
+        admin.save()
+    return admin

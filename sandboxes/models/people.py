@@ -1,0 +1,78 @@
+"""People, and what the catalogue offers them."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils import timezone
+
+from .policy import RecordingPolicy
+
+
+class User(AbstractUser):
+    """A person who signs in. Quotas left empty mean the install's own (SANDBOX_QUOTA_*)."""
+
+    quota_sandboxes = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Live sandboxes at a time; empty: the install's default."
+    )
+    quota_memory = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text="Memory of all live sandboxes in bytes; empty: the default.",
+    )
+
+
+class Image(models.Model):
+    """An image that an admin approved, with its shell, description and default limits.
+
+    ``size`` in bytes while it is present on the engine, else empty. ``pull_*`` describe a pull
+    under way or the last that failed; ``pull_error`` is a sentence for people.
+    """
+
+    reference = models.CharField(max_length=255, unique=True)
+    title = models.CharField(max_length=80)
+    description = models.CharField(max_length=200, blank=True)
+    shell = models.CharField(max_length=80, default="sh")
+    memory = models.PositiveBigIntegerField(default=512 * 1024**2)
+    cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)
+    pids = models.PositiveIntegerField(default=256)
+    lifetime = models.PositiveIntegerField(default=3600, help_text="Seconds.")
+    workdir = models.CharField(max_length=255, default="/workspace")
+    runs_as_root = models.BooleanField(
+        default=False, help_text="Root inside, with five capabilities; otherwise uid 1000."
+    )
+    recording = models.CharField(
+        max_length=10,
+        choices=RecordingPolicy.choices,
+        default=RecordingPolicy.OFF,
+        help_text="Of new sandboxes' terminals. Whoever types is told before, and sees it while it runs.",
+    )
+    recording_keystrokes = models.BooleanField(
+        "record keystrokes too",
+        default=False,
+        help_text="What is typed is kept as well, also passwords that are not shown. People are told so.",
+    )
+    enabled = models.BooleanField(default=True)
+    position = models.PositiveIntegerField(default=100, help_text="Order in the catalogue.")
+    size = models.PositiveBigIntegerField(null=True, blank=True, editable=False)
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    pull_since = models.DateTimeField(null=True, blank=True, editable=False)
+    pull_by = models.CharField(max_length=80, blank=True, editable=False)
+    pull_progress = models.JSONField(default=dict, blank=True, editable=False)
+    pull_error = models.CharField(max_length=300, blank=True, editable=False)
+    changed_at = models.DateTimeField(default=timezone.now, db_index=True, editable=False)
+
+    class Meta:
+        ordering = ("position", "title")
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the image was present when the engine was last asked."""
+        return self.size is not None
+
+    @property
+    def is_pulling(self) -> bool:
+        return self.pull_since is not None

@@ -1,0 +1,148 @@
+"""The main noun: a sandbox, where it is, and what is under way."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from .ids import sandbox_id
+from .people import Image, User
+from .policy import RecordingPolicy
+
+
+class Status(models.TextChoices):
+    """Where a sandbox is. What is under way stands in ``pending``."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+
+LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.STOPPED})
+"""Counts against the quota and expires."""
+UP = frozenset({Status.RUNNING, Status.PAUSED})
+"""Has processes."""
+ENDED = frozenset({Status.REMOVED})
+"""Final: nothing leads out of it."""
+
+
+class Network(models.TextChoices):
+    """What a sandbox may reach."""
+
+    NONE = "none", "none"
+    INTERNET = "internet", "internet"
+
+
+class SandboxQuerySet(models.QuerySet["Sandbox"]):
+    """Sandboxes by adjectives."""
+
+    def owned_by(self, user: User) -> SandboxQuerySet:
+        return self.filter(owner=user)
+
+    def visible_to(self, user: Any) -> SandboxQuerySet:
+        """Their own; staff: all."""
+        return self if user.is_staff else self.filter(owner_id=user.pk)
+
+    def live(self) -> SandboxQuerySet:
+        return self.filter(status__in=LIVE)
+
+    def up(self) -> SandboxQuerySet:
+        return self.filter(status__in=UP)
+
+    def present(self) -> SandboxQuerySet:
+        """Not removed: failed ones too, until someone removes them."""
+        return self.exclude(status__in=ENDED)
+
+    def overdue(self) -> SandboxQuerySet:
+        """Past their end, and not being removed already."""
+        late = Q(expires_at__lte=timezone.now())
+        return self.filter(late).exclude(status__in=ENDED).exclude(pending="remove")
+
+
+class Sandbox(models.Model):
+    """One sandbox: our record and its container.
+
+    ``memory`` bytes, ``cpus`` cores, ``lifetime`` seconds. ``pending`` is empty or the action under
+    way, ``claim`` the token of whoever does it, ``claimed_by`` their process. ``launch_step`` says
+    where a launch stands: waiting, pulling, starting. ``environment_name``, ``host``, ``native_id``
+    and ``generation`` are the ref: where its container is, and which one of several it is.
+    ``recording`` is the policy of its launch: a later one does not change what people were told.
+    """
+
+    id = models.CharField(primary_key=True, max_length=24, default=sandbox_id, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="sandboxes")
+    name = models.CharField(max_length=63)
+    image = models.ForeignKey(Image, null=True, on_delete=models.SET_NULL, related_name="sandboxes")
+    image_reference = models.CharField(max_length=255)
+    shell = models.CharField(max_length=80, default="sh")
+    runs_as_root = models.BooleanField(default=False)
+    memory = models.PositiveBigIntegerField()
+    cpus = models.DecimalField(max_digits=5, decimal_places=2)
+    pids = models.PositiveIntegerField()
+    network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
+    workdir = models.CharField(max_length=255, default="/workspace")
+    environment = models.JSONField(default=dict, blank=True)
+    auto_remove = models.BooleanField(default=False)
+    lifetime = models.PositiveIntegerField()
+    launch_key = models.CharField(max_length=64, null=True, blank=True)
+    recording = models.CharField(
+        max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF, editable=False
+    )
+    recording_keystrokes = models.BooleanField(default=False, editable=False)
+
+    status = models.CharField(max_length=10, choices=Status.choices, default=Status.QUEUED)
+    status_reason = models.CharField(max_length=300, blank=True)
+    status_detail = models.TextField(blank=True, help_text="The engine's own text; admins only.")
+    pending = models.CharField(max_length=10, blank=True, default="")
+    pending_since = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=24, blank=True, default="")
+    claimed_by = models.CharField(max_length=80, blank=True, default="")
+    launch_step = models.CharField(max_length=10, blank=True, default="")
+    exit_code = models.IntegerField(null=True, blank=True)
+
+    environment_name = models.CharField(max_length=40, default="local")
+    host = models.CharField(max_length=120, blank=True)
+    native_id = models.CharField(max_length=80, blank=True, db_index=True)
+    generation = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    last_activity_at = models.DateTimeField(null=True, blank=True)
+    changed_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    objects = SandboxQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "sandboxes"
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=["owner", "status"]),
+            models.Index(fields=["status", "pending"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "launch_key"], name="one_sandbox_per_launch_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def container_name(self) -> str:
+        return f"sandbox-{self.id}"
+
+    @property
+    def time_left(self) -> timedelta | None:
+        """How long until it ends by itself; None when it has no end any more."""
+        if self.expires_at is None or self.status in ENDED:
+            return None
+        return max(self.expires_at - timezone.now(), timedelta(0))

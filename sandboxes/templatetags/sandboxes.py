@@ -1,0 +1,166 @@
+"""Filters and tags that every template has: sizes, times, icons, the status badge, the import map."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django import template
+from django.conf import settings
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from sandboxes.lifecycle import quotas
+from sandboxes.lifecycle.transitions import TABLE
+from sandboxes.models import Sandbox
+from sandboxes.units import format_duration, format_size
+
+from . import icons, offers, recorded
+
+if TYPE_CHECKING:
+    from sandboxes.views.filters import Filters
+
+register = template.Library()
+for tag in (icons.icon, icons.mark, offers.offers, offers.header_offers, offers.poll, offers.outcome):
+    register.simple_tag(tag)
+for one in (offers.label, offers.consequence, offers.tale, offers.queued, offers.capital, offers.layers,
+            offers.transition, offers.during, offers.journey, offers.names,
+            recorded.recording_told, recorded.recorded, recorded.told):  # fmt: skip
+    register.filter(one)
+register.filter("sandboxes_limit", quotas.sandboxes_limit)
+register.filter("memory_limit", quotas.memory_limit)
+
+MODULES = {
+    "@xterm/xterm": "vendor/xterm/xterm.mjs",
+    "@xterm/addon-fit": "vendor/addon-fit/addon-fit.mjs",
+    "@xterm/addon-search": "vendor/addon-search/addon-search.mjs",
+    "@xterm/addon-web-links": "vendor/addon-web-links/addon-web-links.mjs",
+    "@xterm/addon-unicode11": "vendor/addon-unicode11/addon-unicode11.mjs",
+    "@xterm/addon-webgl": "vendor/addon-webgl/addon-webgl.mjs",
+}
+SOON = timedelta(minutes=5)
+
+
+@register.filter
+def size(count: float | str | None) -> str:
+    """Bytes as people read them; "–" for None and for what the template has not got."""
+    return format_size(None if isinstance(count, str) else count)
+
+
+@register.filter
+def duration(value: timedelta | float | str | None) -> str:
+    """A time span (timedelta or seconds) in its two largest units; "–" for nothing."""
+    if value is None or isinstance(value, str):
+        return "–"
+    return format_duration(value.total_seconds() if isinstance(value, timedelta) else value)
+
+
+@register.filter
+def took(value: timedelta | None) -> str:
+    """How long something took: "0.3 s" below 10 s, then as ``duration``; "–" for None."""
+    if value is None:
+        return "–"
+    seconds = value.total_seconds()
+    return f"{seconds:.1f} s" if seconds < 10 else format_duration(seconds)
+
+
+@register.filter
+def number(value: Decimal | float | str) -> str:
+    """A number without idle zeros: 1, 0.5, 1.25; nothing for nothing."""
+    if value == "":
+        return ""
+    return f"{Decimal(str(value)).normalize():f}"
+
+
+@register.filter
+def ago(at: datetime | None) -> str:
+    """ "just now", "42 min ago"; "–" for None."""
+    if at is None:
+        return "–"
+    seconds = (timezone.now() - at).total_seconds()
+    return "just now" if seconds < 10 else f"{format_duration(seconds)} ago"
+
+
+@register.filter
+def breakable(reference: str) -> SafeString:
+    """An image reference that breaks after its slashes and colons; what goes without saying is left out."""
+    short = reference.removesuffix(":latest")
+    return mark_safe(re.sub(r"([/:@])", r"\1<wbr>", escape(short)))
+
+
+@register.filter
+def soon(left: timedelta | None) -> bool:
+    """Whether so little time is left that someone should look."""
+    return left is not None and left < SOON
+
+
+@register.filter
+def note(level: str) -> str:
+    """The class of a note that carries a message of this level."""
+    return {"success": "good", "warning": "careful", "error": "bad"}.get(level, "")
+
+
+@register.filter
+def note_icon(level: str) -> str:
+    """The icon of a note of this level."""
+    return {"success": "check", "warning": "alert", "error": "alert"}.get(level, "info")
+
+
+@register.simple_tag
+def badge(sandbox: Sandbox) -> SafeString:
+    """The status by colour, shape and word; while something is under way, that."""
+    row = TABLE.get(sandbox.pending)
+    word = row.during if row else sandbox.status
+    if sandbox.pending == "launch":
+        word = {"pulling": "pulling image", "starting": "starting"}.get(sandbox.launch_step, "queued")
+    return format_html(
+        '<span class="badge" data-status="{}" data-pending="{}">{}{}</span>',
+        sandbox.status, sandbox.pending, icons.mark("queued" if row else sandbox.status, bool(row)), word,
+    )  # fmt: skip
+
+
+@register.simple_tag(takes_context=True)
+def import_map(context: dict[str, Any]) -> SafeString:
+    """The import map: the browser libraries and our own modules, each by its (hashed) address.
+
+    Our modules are listed under their plain address too, so that ``./name.js`` finds the hashed file.
+    """
+    imports = {name: static(path) for name, path in MODULES.items()}
+    for path in sorted((settings.BASE_DIR / "static/js").glob("*.js")):
+        address = static(f"js/{path.name}")
+        imports |= {f"sandboxes/{path.name}": address, f"{static('js/')}{path.name}": address}
+    # "<" can end the element early, whatever a file is called
+    text = json.dumps({"imports": imports}).replace("<", "\\u003c")
+    return format_html(
+        '<script type="importmap" nonce="{}">{}</script>', context.get("csp_nonce", ""), mark_safe(text)
+    )
+
+
+@register.filter
+def sorted_by(filters: Filters, key: str) -> SafeString:
+    """The aria-sort of a column heading."""
+    if filters.sort.removeprefix("-") != key:
+        return mark_safe("")
+    return format_html(' aria-sort="{}"', "descending" if filters.sort.startswith("-") else "ascending")
+
+
+@register.simple_tag
+def sort_link(filters: Filters, key: str, word: str) -> SafeString:
+    """A heading that sorts by its column, and the other way round when it does already."""
+    again = filters.sort == key
+    address = filters.address(sort=f"-{key}" if again else key)
+    shape = icons.icon("arrow") if filters.sort.removeprefix("-") == key else ""
+    return format_html(
+        '<a href="{0}" hx-get="{0}" hx-target="#fleet" hx-push-url="true">{1}{2}</a>', address, word, shape
+    )
+
+
+@register.simple_tag
+def page_address(filters: Filters, number: int) -> str:
+    """The address of another page of the same view."""
+    return filters.address(page=str(number))

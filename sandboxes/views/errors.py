@@ -1,0 +1,20 @@
+"""When a request cannot be answered: a page that says so and leads on, with the right status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from .web import unkept
+
+
+def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    """400: too many fields, too large, not to be parsed. Reads nothing of the request again."""
+    return unkept(render(request, "400.html", status=400))
+
+
+def no_token(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """403 for a form without its token: an old page, or a page of somebody else's."""
+    return unkept(render(request, "403_csrf.html", status=403))

@@ -1,0 +1,167 @@
+"""Records in friendly words: the timeline of a sandbox, and what came of an act on several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from django.utils import timezone
+
+from sandboxes.lifecycle import endings, terminals
+from sandboxes.lifecycle.transitions import TABLE
+from sandboxes.models import Event, Outcome
+from sandboxes.units import format_duration
+
+WORST = ("error", "warning", "info", "success")
+NOBODY = {"cleanup": "cleanup", "engine": "the engine", "system": "the system"}
+ORDER = (Outcome.REQUESTED, Outcome.OK, Outcome.FAILED, Outcome.REFUSED)
+PHRASES = {
+    "sandbox.launch": ("launched it", "it is running", "it could not be launched"),
+    "sandbox.extend": ("is giving it more time", "gave it more time", "could not give it more time"),
+    "sandbox.view": (*3 * ("looked at it",), "was not let in"),
+    "socket.open": (*3 * ("opened a socket",), "was refused a socket"),
+    "socket.frame": (*3 * ("sent a frame",), "sent what could not be used"),
+    "command.run": ("is running {}", "ran {}", "ran {}", "could not run a command"),
+    "command.cancel": ("is ending {}", "ended {}", "could not end {}"),
+    "terminal.open": ("is opening terminal {}", "opened terminal {}", "could not open terminal {}"),
+    "terminal.join": ("is joining terminal {}", "joined terminal {}", "could not join terminal {}"),
+    "recording.start": (*2 * ("terminal {} is recorded",), "could not record terminal {}"),
+    "recording.stop": (*3 * ("terminal {} is not recorded any more",), "could not stop a recording"),
+    "recording.watch": (*3 * ("replayed terminal {}",), "was not let see a recording"),
+    "recording.download": (*3 * ("downloaded the recording of {}",), "was not let have a recording"),
+    "recording.removed": (*3 * ("removed the recording of {}",),),
+    "terminal.end": ("is ending terminal {}", *2 * ("terminal {} ended",), "could not end terminal {}"),
+}
+"""By outcome: asked for, done, failed and, where that differs, refused. "{}" is the command or terminal."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of "What happened": when, the sentence in ``parts`` (text, or code to set in mono), why."""
+
+    at: datetime
+    who: str
+    text: str
+    code: str = ""
+    why: str = ""
+    bad: bool = False
+
+    @property
+    def before(self) -> str:
+        return self.text.partition("{}")[0].strip()
+
+    @property
+    def after(self) -> str:
+        rest = self.text.partition("{}")[2]
+        return f" {rest.strip()}" if rest.strip() else ""
+
+    @property
+    def day(self) -> date:
+        return timezone.localtime(self.at).date()
+
+    @property
+    def is_today(self) -> bool:
+        return self.day == timezone.localdate()
+
+
+def timeline(events: Sequence[Event], commands: Mapping[str, str] | None = None) -> list[Line]:
+    """Newest first; a request is told only while nothing has come of it, and of a launch both.
+
+    That terminals end with their sandbox is told by its own end. ``commands`` are the texts of
+    commands by id.
+    """
+    asked = {event.operation: event for event in events if event.outcome == Outcome.REQUESTED}
+    ended = {event.operation for event in events if event.outcome != Outcome.REQUESTED}
+    return [
+        line(event, asked.get(event.operation), commands or {}) for event in events if is_news(event, ended)
+    ]
+
+
+def is_news(event: Event, ended: set[str]) -> bool:
+    """Whether no other line says it; ``ended`` are the operations of which something came."""
+    if event.action == "terminal.end":
+        return event.actor_kind != "engine" or not terminals.is_of_sandbox(event.reason)
+    is_open = event.outcome == Outcome.REQUESTED and event.operation not in ended
+    return is_open or event.outcome != Outcome.REQUESTED or event.action == "sandbox.launch"
+
+
+def line(event: Event, request: Event | None, commands: Mapping[str, str]) -> Line:
+    """One event as a sentence about "it"."""
+    if event.action == "sandbox.launch" and event.outcome == Outcome.OK and request:
+        return Line(event.at, "", f"running, {span(event.at, request.at)} after launch")
+    if event.action == "sandbox.launch" and event.reason == endings.WAITING:
+        return Line(event.at, "", event.reason)
+    if event.actor_kind == "engine" and event.reason and not event.action.startswith("terminal."):
+        return Line(event.at, "", event.reason)
+    text, code = phrase(event, commands)
+    bad = event.outcome == Outcome.FAILED and event.action.startswith("sandbox.")
+    name = "" if text.startswith(("it ", "terminal ")) else who(event)
+    return Line(event.at, name, text, code, because(event), bad)
+
+
+def because(event: Event) -> str:
+    """The reason, unless it only says again what the line says or the lines around it do."""
+    again = verb(event) in TABLE and event.reason == f"{TABLE[verb(event)].past} by {event.actor_name}"
+    follows = event.action == "terminal.end" and event.actor_kind == "engine"
+    return "" if again or follows else event.reason
+
+
+def phrase(event: Event, commands: Mapping[str, str]) -> tuple[str, str]:
+    """The words and, apart, what is to be set as code; "{}" in the words is where it goes."""
+    index = ORDER.index(Outcome(event.outcome))
+    if event.action in PHRASES:
+        words, name = [*PHRASES[event.action], PHRASES[event.action][2]][index], named(event, commands)
+        return (
+            (words, name)
+            if name
+            else (words.replace("{}", "a command" if event.action.startswith("command.") else ""), "")
+        )
+    row = TABLE.get(verb(event))
+    if row is None:
+        return plain(event), ""
+    return (f"is {row.during} it", f"{row.past} it", f"could not {row.action} it")[min(index, 2)], ""
+
+
+def named(event: Event, commands: Mapping[str, str]) -> str:
+    """The command or the terminal that an event is about."""
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    command = str(detail.get("command", ""))
+    text = commands.get(command, "") if command else str(detail.get("terminal", ""))
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def verb(event: Event) -> str:
+    """The action's own word: "pause" of "sandbox.pause"."""
+    return event.action.rpartition(".")[2]
+
+
+def plain(event: Event) -> str:
+    """An action nobody wrote a phrase for, as words."""
+    return event.action.removeprefix("sandbox.").replace(".", " ").replace("_", " ")
+
+
+def who(event: Event) -> str:
+    """Who did it; the clock and the engine have names too."""
+    return NOBODY.get(event.actor_kind, event.actor_name or "someone")
+
+
+def span(later: datetime, earlier: datetime) -> str:
+    """The time between, with a tenth below ten seconds."""
+    seconds = max((later - earlier).total_seconds(), 0)
+    return f"{seconds:.1f} s" if seconds < 10 else format_duration(seconds)
+
+
+def together(results: Iterable[Any]) -> tuple[str, str]:
+    """What came of acts on several sandboxes as one level and sentence; the worst decides the level."""
+    every = list(results)
+    if not every:
+        return "warning", "Nothing was selected. Tick the sandboxes first."
+    if len(every) == 1:
+        return every[0].level, every[0].message
+    level = min((one.level for one in every), key=WORST.index)
+    well = sum(one.done or one.under_way for one in every)
+    refused = [one.message for one in every if not (one.done or one.under_way)]
+    text = f"Done or under way for {well} of {len(every)}."
+    return level, f"{text} {refused[0]}" if refused else f"{text.replace(f'{well} of ', 'all ')}"

@@ -1,0 +1,1 @@
+"""What `make` runs around the project: set-up, engine, browser, services, locks."""

@@ -1,0 +1,119 @@
+/* <lab-wall>: the tiles stay true, once a second; who is ticked stays ticked, whatever comes. */
+import "./labs-wall-look.js";
+import "./labs-wall-matrix.js";
+import { engine } from "./engine.js";
+import { duration } from "./format.js";
+import { arrange, paint } from "./labs-wall-tile.js";
+import { Socket } from "./socket.js";
+
+const GATHER = 150; // ms; nudges that come together are answered once
+const ORDER = 5000; // ms between two looks at the order: tiles must not jump about
+
+class LabWall extends HTMLElement {
+  #socket;
+  #timers = {};
+  #moved = 0;
+  #seen = false;
+  #aborter;
+
+  connectedCallback() {
+    this.#aborter = new AbortController();
+    const { signal } = this.#aborter;
+    this.#socket = new Socket(this.getAttribute("socket"), {
+      open: () => this.#opened(),
+      message: (message) => this.#message(message),
+      state: (name, detail) => this.querySelector("link-state")?.show(name, detail),
+    });
+    this.#socket.connect();
+    this.#timers.clock = setInterval(() => this.#tick(), 1000);
+    this.addEventListener("change", (event) => event.target.name === "seat" && this.#ticked(true), { signal });
+    this.addEventListener("htmx:afterRequest", ({ target, detail }) => target.id === "many" && detail.successful && emptied(target), { signal });
+    this.#ticked(false);
+  }
+
+  disconnectedCallback() {
+    this.#aborter.abort();
+    this.#socket.dispose();
+    clearInterval(this.#timers.clock);
+    clearTimeout(this.#timers.help);
+  }
+
+  #opened() {
+    if (this.#seen) this.#anew(); // what happened meanwhile was not told
+    this.#seen = true;
+  }
+
+  #message(message) {
+    if (message.type === "tiles") this.#tiles(message.rows);
+    else if (message.type === "engine") engine(message.unreachable_since);
+    else if (message.type === "changed") this.#timers.help ??= setTimeout(() => this.#help(), GATHER);
+  }
+
+  #help() {
+    this.#timers.help = undefined;
+    window.htmx?.trigger("#help", "refresh");
+  }
+
+  #tiles(rows) {
+    const marks = this.querySelector("[data-marks]").content;
+    let isNew = false;
+    for (const [seat, row] of Object.entries(rows)) {
+      const tile = document.getElementById(`tile-${seat}`);
+      if (tile) paint(tile, row, marks);
+      else isNew = true;
+    }
+    const came = this.querySelector("[data-came]");
+    if (!new URLSearchParams(location.search).get("section")) came.textContent = this.querySelectorAll('.tile[data-here="1"]').length;
+    if (isNew && !new URLSearchParams(location.search).get("section")) this.#anew();
+  }
+
+  /* Seats that this page does not know yet: the whole wall once more. */
+  #anew() {
+    const ticked = [...this.querySelectorAll('[name="seat"]:checked')].map((one) => one.value);
+    if (Date.now() - this.#moved < ORDER) return;
+    this.#moved = Date.now();
+    const swapped = window.htmx?.ajax("GET", location.pathname + location.search, { target: "#tiles", select: "#tiles", swap: "outerHTML" });
+    swapped?.then(() => {
+      for (const one of this.querySelectorAll('[name="seat"]')) one.checked = ticked.includes(one.value);
+    });
+  }
+
+  #tick() {
+    const now = Date.now() / 1000;
+    for (const tile of this.querySelectorAll(".tile")) words(tile, now);
+    const wall = this.querySelector("#tiles");
+    if (Date.now() - this.#moved < ORDER || wall.matches(":hover, :focus-within")) return;
+    this.#moved = Date.now();
+    arrange(wall, this.getAttribute("sort"));
+  }
+
+  /* Ticking a tile means the ticked ones; with none left it is everyone again. */
+  #ticked(choose) {
+    const count = this.querySelectorAll('[name="seat"]:checked').length;
+    const word = this.querySelector("[data-ticked]");
+    if (!word) return;
+    word.textContent = count ? `${count} ticked` : "the ticked";
+    if (choose) this.querySelector(`[name="all"][value="${count ? "" : "1"}"]`).checked = true;
+  }
+}
+
+/* It was done: what was typed for it goes, who is ticked stays. */
+function emptied(form) {
+  for (const field of form.querySelectorAll("textarea, [type=file]")) field.value = "";
+  for (const menu of form.querySelectorAll("details[open]")) menu.open = false;
+}
+
+/* How long since somebody did something there, and since when a hand is up. */
+function words(tile, now) {
+  const { active, hand, here } = tile.dataset;
+  const idle = now - Number(active);
+  const text = !here ? "not here yet" : !active ? "" : idle < 60 ? "active" : `${duration(idle)} idle`;
+  say(tile.querySelector("[data-idle]"), text);
+  if (hand) say(tile.querySelector("[data-waits]"), duration(Math.max(now - Number(hand), 0)));
+}
+
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+customElements.define("lab-wall", LabWall);

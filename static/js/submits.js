@@ -1,0 +1,29 @@
+/* A form is sent once, however often its button is pressed. The server keeps the same promise. */
+
+const BUSY = 8000; // ms; then the button works again, whatever became of the request
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method === "dialog") return;
+  if (form.dataset.busy || (form.classList.contains("htmx-request") && form.method === "post")) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}, true);
+
+/* Bubbling, after htmx: what it takes over is default-prevented and has its own marks. */
+addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  form.dataset.busy = "1";
+  for (const button of form.querySelectorAll("[type=submit]")) button.setAttribute("aria-disabled", "true");
+  setTimeout(() => free(form), BUSY);
+});
+
+function free(form) {
+  delete form.dataset.busy;
+  for (const button of form.querySelectorAll("[type=submit]")) button.removeAttribute("aria-disabled");
+}
+
+/* A page taken back from the browser's memory must not be stuck. */
+addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach(free));

@@ -1,0 +1,172 @@
+"""A seat on the real engine: Run types, steps, a hand, typing after a yes, starting over, waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.product import Product, running
+from tests.browser.room import Room, wait_for
+
+COURSE = """
+from sandboxes.labs import samples
+from sandboxes.labs.models import Course, Enrollment
+from sandboxes.models import User
+course = samples.make(User.objects.get(username="prof"))
+for name in ("alice", "bob"):
+    Enrollment.objects.create(course=course, user=User.objects.get(username=name), name=name.title())
+"""
+LAB = """
+from datetime import timedelta
+from django.utils import timezone
+from sandboxes.labs import opening
+from sandboxes.labs.models import LabTemplate
+from sandboxes.lifecycle import audit
+version = LabTemplate.objects.get(title="Shell basics").published
+lab = opening.make(version, "Shell basics", closes_at=timezone.now() + timedelta(minutes=40), by=audit.SYSTEM)
+{then}
+print(lab.pk)
+"""
+OPEN = "opening.open_lab(lab, audit.SYSTEM)"
+ASK = """
+from sandboxes.labs import trail
+from sandboxes.labs.models import Message, Seat
+from sandboxes.models import User
+seat = Seat.objects.select_related("lab", "enrollment").get(lab="{lab}", enrollment__user__username="alice")
+Seat.objects.filter(pk=seat.pk).update(typing_asked_by=User.objects.get(username="prof"))
+Message.objects.create(lab=seat.lab, by_name="Prof", text="Look up, please.")
+trail.nudge(seat)
+"""
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """An install with a course, alice and bob in it."""
+    with running(tmp_path_factory.mktemp("seat")) as made:
+        tell(made, COURSE)
+        yield made
+
+
+def tell(product: Product, code: str) -> str:
+    return product.manage("shell", "-v", "0", "-c", code).strip()
+
+
+def take_seat(page: Page, lab: str) -> Room:
+    page.goto(f"/labs/{lab}/seat/")
+    page.wait_for_url("**/seats/**")
+    return Room(page, "").ready()
+
+
+def run(page: Page, text: str) -> None:
+    page.locator(".snippet", has_text=text).locator("[data-run]").locator("visible=true").first.click()
+
+
+def test_an_hour_at_a_seat(product: Product, visit: Callable[..., Page]) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page = visit("alice")
+    room = take_seat(page, lab)
+    run(page, "ls -l")
+    room.sees("names.txt")
+    room.run("echo made-here > mine.txt")
+    page.get_by_role("button", name="Done, next step").locator("visible=true").click()
+    expect(page.locator("#seat-header")).to_contain_text("step 2 of")
+    expect(page.locator("#seat-sheet > header")).to_contain_text("1 of")
+    page.get_by_text("Raise hand").first.click()
+    page.get_by_label("What is it about?").fill("no such file")
+    page.get_by_role("button", name="Raise hand").click()
+    expect(page.locator("#seat-hand summary")).to_contain_text("Hand is up")
+    assert (
+        tell(product, "from sandboxes.labs.models import Hand; print(Hand.objects.get().text)")
+        == "no such file"
+    )
+    start_over(page, room)
+    expect(page.locator("#seat-header")).to_contain_text("step 2 of")
+
+
+def start_over(page: Page, room: Room) -> None:
+    """What was made is gone, the starting files are back; the waiting page becomes the terminal by itself."""
+    before = room.terminal.get_attribute("sandbox")
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_role("dialog").get_by_role("button", name="Start over").click()
+    wait_for(lambda: other(page, before), "no other sandbox came", page=page)
+    room.ready()
+    room.run("ls; echo en''d")
+    room.sees("\nend")
+    assert "names.txt" in room.text()
+    assert "mine.txt" not in room.text()
+
+
+def other(page: Page, before: str | None) -> bool:
+    now = page.locator("sandbox-terminal")
+    return now.count() == 1 and now.get_attribute("sandbox") != before
+
+
+def test_staff_who_look_are_named_and_type_only_after_a_yes(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page, prof = visit("alice"), visit("prof")
+    room = take_seat(page, lab)
+    prof.goto(f"/sandboxes/{room.terminal.get_attribute('sandbox')}/")
+    theirs = Room(prof, "").ready()
+    expect(page.locator("[data-watchers]")).to_have_text("prof is looking at your terminal.")
+    tell(product, ASK.format(lab=lab))
+    expect(page.locator("#seat-watch")).to_contain_text("would like to type")
+    expect(page.locator("#toasts")).to_contain_text("Prof: Look up, please.")
+    expect(page.locator("#seat-messages")).to_contain_text("Messages 1")
+    page.get_by_role("button", name="Yes").click()
+    expect(page.locator("#seat-watch")).to_contain_text("may type in your terminal")
+    wait_for(
+        lambda: "only watch" not in theirs.terminal.inner_text(), "a yes did not come through", page=prof
+    )
+    theirs.run("echo from-pro''f")
+    room.sees("\nfrom-prof")
+    page.get_by_role("button", name="End typing").click()
+    expect(theirs.terminal).to_contain_text("you only watch")
+
+
+def test_who_is_early_waits_and_is_led_to_the_seat(product: Product, visit: Callable[..., Page]) -> None:
+    lab = tell(product, LAB.format(then=""))
+    page = visit("bob")
+    page.goto(f"/labs/{lab}/seat/")
+    expect(page.get_by_role("heading", name="It has not begun yet")).to_be_visible()
+    open_it = "from sandboxes.labs import opening; from sandboxes.labs.models import Lab; "
+    open_it += "from sandboxes.lifecycle import audit; "
+    tell(product, f"{open_it}opening.open_lab(Lab.objects.get(pk='{lab}'), audit.SYSTEM)")
+    page.wait_for_url("**/seats/**")
+    Room(page, "").ready()
+
+
+def test_the_bar_between_is_moved_by_keys_and_remembered(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page = visit("bob")
+    take_seat(page, lab)
+    bar = page.get_by_role("separator", name="Width of the sheet")
+    bar.press("End")
+    expect(bar).to_have_attribute("aria-valuenow", "70")
+    bar.press("ArrowLeft")
+    page.reload()
+    expect(bar).to_have_attribute("aria-valuenow", "68")
+    assert page.locator("#seat-sheet").bounding_box()["width"] > 700
+
+
+def test_without_a_script_steps_hand_and_starting_over_work(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    take_seat(visit("alice"), lab)
+    page = visit("alice", java_script_enabled=False)
+    page.goto(f"/labs/{lab}/seat/")
+    page.get_by_role("button", name="Done, next step").locator("visible=true").click()
+    expect(page.locator("#seat-header")).to_contain_text("step 2 of")
+    page.locator("#seat-hand summary").click()
+    page.get_by_role("button", name="Raise hand").click()
+    expect(page.locator("#seat-hand summary")).to_contain_text("Hand is up")
+    page.get_by_role("button", name="Start over").click()
+    expect(page.get_by_role("heading", name="Start over?")).to_be_visible()
+    page.get_by_role("link", name="Keep what I have").click()
+    expect(page.locator("#seat-header")).to_be_visible()

@@ -1,0 +1,148 @@
+"""The cast and the stage: alice owns, bob is a stranger, prof is staff, root audits.
+
+Unless a test asks for ``pool``, engine work is done in the caller; unless it is marked ``engine``,
+the engine is the one in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.db.backends.base.operations import BaseDatabaseOperations
+
+from sandboxes.engine import set_engine
+from sandboxes.lifecycle import actions, audit, process, refusals, work
+from sandboxes.models import Image, Sandbox, Status, User, guards
+from tests.fakes.engine import STARTER, FakeEngine
+from tests.fakes.processes import wait_until
+
+LAUNCHER = audit.Origin("user", name="alice")
+
+
+def pytest_configure() -> None:
+    """Tests side by side on one Redis must not hear each other."""
+    layer = settings.CHANNEL_LAYERS["default"].get("CONFIG", {})
+    if "prefix" in layer:
+        layer["prefix"] += os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def flushable() -> Iterator[None]:
+    """Emptying every table between tests is the one thing the trail's triggers would rightly refuse."""
+    flush = BaseDatabaseOperations.execute_sql_flush
+
+    def unguarded(self: Any, sql_list: list[str]) -> None:
+        with transaction.atomic(using=self.connection.alias):
+            guards.uninstall(self.connection)
+            flush(self, sql_list)
+            guards.install(self.connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", unguarded)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def stage(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """No threads, no engine left over, no lease renewed and no connection kept after its test.
+
+    Files go into a folder of its own: what is swept up there must not be somebody's install.
+    """
+    settings.DATA_DIR = tmp_path_factory.mktemp("data")
+    monkeypatch.setattr(work, "CONNECTION_IDLE", 0.02)
+    monkeypatch.setattr(refusals, "bound", refusals.Bound())
+    settings.SANDBOX_WORKERS = 0
+    settings.SANDBOX_COMMAND_WORKERS = 0
+    settings.SANDBOX_STARTER = STARTER
+    settings.SANDBOX_AUDIT_HEAD_FILE = ""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick to make
+    set_engine(None)
+    yield
+    process.let_lapse()
+    set_engine(None)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    """The engine in memory, as the process-wide one."""
+    fake = FakeEngine()
+    set_engine(fake)
+    return fake
+
+
+@pytest.fixture
+def pool(transactional_db: None, settings: Any, engine: Any) -> Iterator[None]:
+    """Engine work in threads, as in production; over before the database is cleared."""
+    settings.SANDBOX_WORKERS = 8
+    settings.SANDBOX_COMMAND_WORKERS = 8
+    yield
+    work.cancel_all()
+    for gate in getattr(engine, "gate", {}).values():
+        gate.set()
+    assert work.drain(20), f"work is still under way: {threading.enumerate()}"
+    process.let_lapse()
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return User.objects.create_user("alice", "alice@example.org", "alice's password")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return User.objects.create_user("bob", "bob@example.org", "bob's password")
+
+
+@pytest.fixture
+def prof(db: None) -> User:
+    return User.objects.create_user("prof", "prof@example.org", "prof's password", is_staff=True)
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return User.objects.create_superuser("root", "root@example.org", "root's password")
+
+
+@pytest.fixture
+def image(db: None) -> Image:
+    """The starter image, in the catalogue."""
+    return Image.objects.create(reference=STARTER, title="Starter", description="Small.", size=2 << 20)
+
+
+@pytest.fixture
+def launch(engine: Any, alice: User, image: Image) -> Callable[..., Sandbox]:
+    """``launch(name="web", owner=bob, ...)``: a sandbox, running unless the engine minds."""
+
+    def launched(owner: User = alice, chosen: Image = image, **options: Any) -> Sandbox:
+        return actions.launch(owner, chosen, origin=audit.Origin.of(owner, "192.0.2.1"), **options)
+
+    return launched
+
+
+@pytest.fixture
+def running(launch: Callable[..., Sandbox]) -> Sandbox:
+    """Alice's sandbox, running."""
+    sandbox = launch(name="quiet-otter")
+    assert wait_until(lambda: Sandbox.objects.get(pk=sandbox.pk).status == Status.RUNNING)
+    sandbox.refresh_from_db()
+    return sandbox
+
+
+@pytest.fixture
+def paused(running: Sandbox) -> Sandbox:
+    actions.pause(running, by=LAUNCHER, wait=None)
+    return running
+
+
+@pytest.fixture
+def stopped(running: Sandbox) -> Sandbox:
+    actions.stop(running, by=LAUNCHER, wait=None)
+    return running

@@ -1,0 +1,38 @@
+"""What the environment says is what is so, or the start stops with a sentence."""
+
+import pytest
+from django.conf import settings as live
+from django.core.exceptions import ImproperlyConfigured
+
+from sandboxes import settings
+
+
+def test_sqlite_takes_its_locks_at_the_beginning_and_writes_ahead():
+    options = settings._database("")["OPTIONS"]
+    assert options["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in options["init_command"]
+
+
+def test_a_database_url_keeps_every_part():
+    found = settings._database("postgres://u%40x:p%2Fw@db:5433/name?sslmode=require")
+    assert (found["USER"], found["PASSWORD"], found["HOST"], found["PORT"], found["NAME"]) == (
+        "u@x", "p/w", "db", "5433", "name",
+    )  # fmt: skip
+    assert found["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_another_kind_of_database_is_refused():
+    with pytest.raises(ImproperlyConfigured, match="postgres://"):
+        settings._database("mysql://x/y")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "many", "-1"])
+def test_a_number_that_is_none_names_its_setting(monkeypatch, value):
+    monkeypatch.setenv("SANDBOX_QUOTA_SANDBOXES", value)
+    with pytest.raises(ImproperlyConfigured, match="SANDBOX_QUOTA_SANDBOXES"):
+        settings._number("SANDBOX_QUOTA_SANDBOXES", 20, 1)
+
+
+def test_the_session_is_not_for_scripts_and_not_for_other_sites():
+    assert live.SESSION_COOKIE_HTTPONLY
+    assert live.SESSION_COOKIE_SAMESITE == "Lax"

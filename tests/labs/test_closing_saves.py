@@ -1,0 +1,113 @@
+"""Closing loses nobody's work: not the paused, not those without extra time, not while the engine is away."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from sandboxes.engine.base import Unreachable
+from sandboxes.labs import closing, files, opening
+from sandboxes.labs.models import Lab, Seat
+from sandboxes.lifecycle import actions
+from sandboxes.models import Status
+from tests.pages.conftest import browser
+
+from .conftest import PROF, rounds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def saved(monkeypatch):
+    """Seats whose workspace was read, each with its sandbox's status at that moment."""
+    found = {}
+
+    def save(seat, sandbox):
+        found[seat.enrollment.name] = str(sandbox.status)
+        return ""
+
+    monkeypatch.setattr(files, "_save", save)
+    monkeypatch.setattr(files, "note", lambda seat, reason: Seat.objects.filter(pk=seat.pk).update(
+        saved_reason=reason, saved_at=timezone.now()))  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("action", ["pause", "stop"])
+def test_who_stands_still_is_woken_and_saved(open_lab, seat, alice, saved, action):
+    actions.act(seat(alice).sandbox, action, PROF, wait=None)
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    assert saved == {"Alice": "running", "Bob": "running"}
+    assert seat(alice).sandbox.status == Status.REMOVED
+
+
+def test_extra_time_of_one_does_not_let_the_others_work_expire(open_lab, seat, alice, bob, saved):
+    opening.extend_seat(seat(alice), PROF, 3600)
+    Lab.objects.update(closes_at=timezone.now() - timedelta(seconds=1))
+    closing.close_due()
+    assert saved == {"Bob": "running"}
+    assert (seat(bob).status, seat(alice).status) == ("closed", "ready")
+    open_lab.refresh_from_db()
+    assert open_lab.is_open
+
+
+def test_nothing_is_concluded_from_an_engine_that_is_away(open_lab, seat, alice, engine, saved, monkeypatch):
+    opening.close_lab(open_lab, PROF)
+    with monkeypatch.context() as away:
+        away.setattr(files, "_save", lambda *_: (_ for _ in ()).throw(Unreachable("away")))
+        assert not closing.go_on()
+    assert (seat(alice).status, seat(alice).saved_reason, seat(alice).sandbox.status) == (
+        "saving", "", "running")  # fmt: skip
+    rounds()
+    assert saved == {"Alice": "running", "Bob": "running"}
+
+
+def test_what_was_removed_before_is_said_not_to_be_nothing(open_lab, seat, alice):
+    actions.remove(seat(alice).sandbox, by=PROF, wait=None)
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    assert seat(alice).saved_reason == "Its sandbox had been removed before."
+
+
+def test_who_stops_the_reader_holds_nobody_up_for_long(open_lab, seat, alice, monkeypatch):
+    closed = threading.Event()
+
+    class Stuck:
+        def __iter__(self):
+            closed.wait(10)
+            return iter(())
+
+        def exit_code(self):
+            return None
+
+        def close(self):
+            closed.set()
+
+    class Engine:
+        def exec(self, *_, **__):
+            return Stuck()
+
+    monkeypatch.setattr(files, "get_engine", Engine)
+    monkeypatch.setattr(files, "LONGEST", 0.05)
+    mine = seat(alice)
+    assert files.save_workspace(mine, mine.sandbox)
+    assert mine.saved_reason == files.SLOW
+
+
+def test_work_that_could_not_be_saved_is_kept_in_its_sandbox(open_lab, seat, alice, bob, monkeypatch):
+    monkeypatch.setattr(files, "_save", lambda seat, _: files.FULL if seat.enrollment.name == "Alice" else "")
+    monkeypatch.setattr(files, "note", lambda seat, reason: setattr(seat, "saved_reason", reason))
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    Seat.objects.filter(pk=seat(alice).pk).update(saved_reason=files.FULL)
+    mine = seat(alice)
+    assert (mine.status, mine.sandbox.status) == ("closed", Status.STOPPED)
+    assert mine.sandbox.expires_at > timezone.now() + timedelta(hours=23)
+    assert seat(bob).sandbox.status == Status.REMOVED
+    page = browser(alice).get(reverse("seat_detail", args=[mine.pk])).content.decode()
+    assert "with everything in it" in page
+    assert reverse("sandbox_detail", args=[mine.sandbox_id]) in page

@@ -1,0 +1,211 @@
+"""A lab's page for its staff: the plan, opening, seats, more time, closing; and who may."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from sandboxes.engine.base import EngineError
+from sandboxes.labs import opening
+from sandboxes.labs.models import Course, Lab, LabTemplate, TemplateVersion
+from sandboxes.models import Event, Outcome, User
+from tests.pages.conftest import HTMX, browser, text
+
+from .conftest import PROF, enroll, rounds
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ACTS = ("open", "extend", "retry", "latecomers", "pull", "close")
+MANAGED = ("open", "pull", "close")
+
+
+@pytest.fixture
+def page(ines, lab):
+    return browser(ines), reverse("lab_detail", args=[lab.pk])
+
+
+def act(lab, action):
+    return reverse("lab_act", args=[lab.pk, action])
+
+
+def test_a_lab_is_planned_and_its_page_tells_the_plan_before_anything_is_opened(ines, course, version):
+    response = browser(ines).post(
+        reverse("lab_new", args=[course.pk]), {"template": version.template_id, "minutes": 90}, follow=True
+    )
+    lab = Lab.objects.get()
+    assert (lab.title, lab.status, lab.version) == ("Shell basics", "planned", version)
+    assert timedelta(minutes=89) < lab.closes_at - timezone.now() < timedelta(minutes=91)
+    assert "2 × 64 MB needs up to 128 MB" in text(response)
+    assert "Open the lab" in text(response)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("template", "", "Choose a template."),
+        ("template", "tpl_nothing", "Choose a published template."),
+        ("minutes", "", "Say how many minutes"),
+        ("minutes", "0", "At least one minute."),
+        ("minutes", "many", "A whole number"),
+        ("minutes", "900", "hours at most"),
+        ("ready_by", "yesterday", "Give a day and a time"),
+        ("ready_by", "2001-01-01T10:00", "This time is over."),
+    ],
+)
+def test_what_cannot_be_is_said_at_its_field_and_on_record(ines, course, version, field, value, says):
+    wish = {"template": version.template_id, "minutes": "90", field: value}
+    response = browser(ines).post(reverse("lab_new", args=[course.pk]), wish)
+    assert response.status_code == 422
+    assert says in text(response)
+    assert not Lab.objects.exists()
+    assert Event.objects.filter(action="lab.create", outcome=Outcome.REFUSED).exists()
+
+
+def test_a_time_that_the_clock_change_skips_is_refused(ines, course, version, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    with timezone.override("Europe/Berlin"):
+        wish = {"template": version.template_id, "minutes": "90", "ready_by": "2027-03-28T02:30"}
+        response = browser(ines).post(reverse("lab_new", args=[course.pk]), wish)
+    assert response.status_code == 422
+    assert "The clocks change then" in text(response)
+    assert not Lab.objects.exists()
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_a_time_at_the_end_of_all_times_is_refused(ines, course, version, year):
+    wish = {"template": version.template_id, "minutes": "120", "ready_by": f"{year}-12-31T23:59"}
+    assert browser(ines).post(reverse("lab_new", args=[course.pk]), wish).status_code == 422
+
+
+@pytest.mark.parametrize("night", ["2027-03-28T01:30", "2027-10-31T01:30"])
+def test_two_hours_are_two_hours_in_the_night_of_a_clock_change(ines, course, version, night):
+    with timezone.override("Europe/Berlin"):
+        wish = {"template": version.template_id, "minutes": "120", "ready_by": night}
+        page = text(browser(ines).get(reverse("lab_new", args=[course.pk])))
+        browser(ines).post(reverse("lab_new", args=[course.pk]), wish)
+    lab = Lab.objects.get()
+    assert lab.closes_at - lab.ready_by == timedelta(hours=2)
+    assert "time in Europe/Berlin" in page
+
+
+def test_a_draft_cannot_be_chosen(ines, course, version):
+    LabTemplate.objects.update(published=None)
+    response = browser(ines).get(reverse("lab_new", args=[course.pk]))
+    assert "No template is published yet." in text(response)
+
+
+def test_opening_shows_the_seats_as_they_come(page, lab):
+    client, address = page
+    assert "Seats are being started." in text(client.post(act(lab, "open"), follow=True))
+    assert "0 of 2 ready" in text(client.get(address))
+    rounds()
+    shown = text(client.get(address))
+    assert "2 of 2 ready" in shown
+    assert "Alice" in shown
+    again = text(client.post(act(lab, "open"), follow=True))
+    assert "is open already" in again
+
+
+def test_only_the_failed_are_tried_again(page, lab, engine):
+    client, address = page
+    engine.fail["start"] = [EngineError("It could not be started.")]
+    opening.open_lab(lab, PROF)
+    rounds()
+    assert "1 failed" in text(client.get(address))
+    assert "1 tried again." in text(client.post(act(lab, "retry"), follow=True))
+    rounds()
+    assert "2 of 2 ready" in text(client.get(address))
+
+
+def test_latecomers_get_a_seat_with_a_click(page, open_lab, course):
+    client, address = page
+    enroll(course, User.objects.create_user("late"))
+    assert "Add 1 latecomer" in text(client.get(address))
+    client.post(act(open_lab, "latecomers"))
+    rounds()
+    assert "3 of 3 ready" in text(client.get(address))
+
+
+@pytest.mark.parametrize("minutes", ["0", "-5", "x", "100000"])
+def test_time_that_cannot_be_given(page, open_lab, minutes):
+    before = open_lab.closes_at
+    assert "Give 1 to" in text(page[0].post(act(open_lab, "extend"), {"minutes": minutes}, follow=True))
+    open_lab.refresh_from_db()
+    assert open_lab.closes_at == before
+
+
+def test_closing_asks_first_and_htmx_gets_the_part(page, open_lab):
+    client, address = page
+    asked = client.post(act(open_lab, "close") + "?confirm=1")
+    assert "This cannot be undone." in text(asked)
+    open_lab.refresh_from_db()
+    assert open_lab.is_open
+    client.post(act(open_lab, "close"))
+    rounds()
+    part = client.get(address, **HTMX)
+    assert "2 of 2 closed" in text(part)
+    assert "<html" not in part.content.decode()
+
+
+def test_one_student_gets_more_time(page, open_lab, seat, alice):
+    page[0].post(reverse("seat_extend", args=[seat(alice).pk]))
+    assert seat(alice).extra == 900
+
+
+def test_one_student_gets_no_more_time_once_it_is_over(page, open_lab, seat, alice):
+    opening.close_lab(open_lab, PROF)
+    told = page[0].post(reverse("seat_extend", args=[seat(alice).pk]), follow=True)
+    assert "Only an open lab" in text(told)
+    assert seat(alice).extra == 0
+
+
+def test_what_is_not_theirs_is_on_record_by_its_own_word(lab, course, bob):
+    for name, what in (("lab_detail", lab), ("template_list", course)):
+        browser(bob).get(reverse(name, args=[what.pk]))
+    course_event, lab_event = Event.objects.filter(outcome=Outcome.REFUSED)
+    assert (lab_event.action, course_event.action) == ("lab.view", "course.view")
+    assert lab_event.reason == "There is no such lab, or it is not theirs."
+
+
+def test_the_page_takes_few_queries_however_many_seats(page, open_lab, course, django_assert_max_num_queries):
+    for number in range(40):
+        enroll(course, User.objects.create_user(f"s{number}"))
+    from sandboxes.labs import seats
+
+    seats.queue_all(open_lab)
+    with django_assert_max_num_queries(12):
+        page[0].get(page[1])
+
+
+def test_a_running_lab_keeps_the_version_it_started_with(page, open_lab, version):
+    newer = TemplateVersion.objects.create(template=version.template, number=2, image=version.image)
+    version.template.published = newer
+    version.template.removed_at = timezone.now()
+    version.template.save()
+    assert "version 1" in text(page[0].get(page[1]))
+
+
+WHO = {"ines": (200, 303, 303), "prof": (200, 303, 303), "tina": (200, 404, 303), "alice": (404, 404, 404),
+       "bob": (404, 404, 404), "other": (404, 404, 404), "anonymous": (302, 302, 302)}  # fmt: skip
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_who_may(who, lab, request):
+    if who == "other":
+        user = User.objects.create_user("other")
+        enroll(Course.objects.create(title="Elsewhere"), user, "instructor")
+    else:
+        user = None if who == "anonymous" else request.getfixturevalue(who)
+    client = browser(user)
+    look, manage, do = WHO[who]
+    assert client.get(reverse("lab_detail", args=[lab.pk])).status_code == look
+    for action in ACTS:
+        assert client.post(act(lab, action)).status_code == (manage if action in MANAGED else do), action
+        assert client.get(act(lab, action)).status_code == 405
+
+
+def test_an_act_that_does_not_exist(page, lab):
+    assert page[0].post(act(lab, "explode")).status_code == 404

@@ -1,0 +1,124 @@
+"""The loop itself: two at once, one role, its report, and how it ends."""
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from sandboxes.lifecycle import cleanup, lease, process
+from sandboxes.management.commands.cleanup import told_to_stop
+from sandboxes.models import Event, Lease, Sandbox, Status
+from tests.fakes.processes import wait_until
+from tests.lifecycle.helpers import (
+    moments_ago,
+    overdue,
+    stray,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_rounds_at_once_are_harmless(pool, launch, engine):
+    for number in range(6):
+        overdue(launch(name=f"s{number}"))
+    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING).count() == 6)
+    Sandbox.objects.update(expires_at=moments_ago(seconds=1))
+    stray(engine, seconds=100)
+
+    def one(_):
+        try:
+            return cleanup.run_round()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        reports = list(threads.map(one, range(2)))
+    assert sum(report.counts["expired"] for report in reports) == 6
+    assert not engine.containers
+    assert Event.objects.filter(action="sandbox.remove", outcome="ok").count() == 6
+    assert Event.objects.filter(action="sandbox.remove", outcome="requested").count() == 6
+
+
+def test_the_role_is_had_by_one_and_is_free_when_it_runs_out(db):
+    assert lease.acquire("cleanup", 60)
+    assert lease.acquire("cleanup", 60), "renewed"
+    role = Lease.objects.filter(name="cleanup")
+    role.update(owner="another")
+    later = timezone.now() + timedelta(minutes=1)
+    Lease.objects.create(name="process:another", owner="another", until=later)
+    assert not lease.acquire("cleanup", 60)
+    lease.report("cleanup", {"at": "never"})
+    assert role.get().report == {}
+    role.update(until=moments_ago())
+    assert lease.acquire("cleanup", 60)
+
+
+@pytest.mark.parametrize("last_sign", [None, -1.0])
+def test_a_dead_process_keeps_no_role(db, last_sign):
+    until = timezone.now() + timedelta(hours=1)
+    Lease.objects.create(name="cleanup", owner="killed", until=until)
+    if last_sign is not None:
+        Lease.objects.create(name="process:killed", owner="killed", until=moments_ago())
+    assert lease.acquire("cleanup", 60)
+    assert Lease.objects.get(name="cleanup").owner == process.process_id()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_loop_keeps_its_report_and_leaves_when_told(pool, running, engine):
+    stop = threading.Event()
+    loop = threading.Thread(target=cleanup.loop, args=(0.05, stop))
+    loop.start()
+    assert wait_until(lambda: Lease.objects.filter(name="cleanup", report__has_key="at").exists())
+    overdue(running)
+    assert wait_until(lambda: Sandbox.objects.get(pk=running.pk).status == Status.REMOVED)
+    stop.set()
+    loop.join(10)
+    assert not loop.is_alive()
+    assert set(Lease.objects.get(name="cleanup").report) == {"at", "seconds", "counts", "error", "engine"}
+    assert Lease.objects.get(name="cleanup").until <= timezone.now()
+    assert not Lease.objects.filter(name__startswith="process:").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_loop_outlives_a_round_that_fails(pool, engine, monkeypatch):
+    rounds = []
+    monkeypatch.setattr(cleanup, "run_round", lambda **_: rounds.append(1) or 1 / 0)
+    stop = threading.Event()
+    loop = threading.Thread(target=cleanup.loop, args=(0.01, stop))
+    loop.start()
+    assert wait_until(lambda: len(rounds) > 2)
+    stop.set()
+    loop.join(10)
+
+
+def test_one_round_on_request(running, engine, capsys):
+    overdue(running)
+    call_command("cleanup", "--once")
+    assert "expired 1" in capsys.readouterr().out
+    assert Lease.objects.get(name="cleanup").report["counts"] == {"expired": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sigterm_ends_the_command_cleanly(pool, engine, monkeypatch):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    monkeypatch.setattr(
+        cleanup, "run_round", lambda **_: signal.raise_signal(signal.SIGTERM) or cleanup.Report(moments_ago())
+    )
+    try:
+        call_command("cleanup", "--interval", "30")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_the_stop_is_set_from_another_thread():
+    stop = threading.Event()
+    with stop._cond:
+        told_to_stop(stop)
+    assert stop.wait(5)

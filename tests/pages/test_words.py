@@ -1,0 +1,133 @@
+"""The story of a sandbox in plain words, and what came of acts on several."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sandboxes.lifecycle import audit
+from sandboxes.lifecycle.actions import Result
+from sandboxes.lifecycle.transitions import TABLE
+from sandboxes.models import Event, Outcome
+from sandboxes.views.words import timeline, together
+
+pytestmark = pytest.mark.django_db
+ALICE = audit.Origin("user", 1, "alice")
+
+
+@pytest.fixture
+def told(row):
+    """``told(("sandbox.pause", "ok"), ...)``: the story of these events, oldest first, as sentences."""
+    sandbox = row()
+
+    def story(*events, commands=None):
+        start = timezone.now() - timedelta(hours=1)
+        for number, (action, outcome, *more) in enumerate(events):
+            options = {"origin": ALICE, **(more[0] if more else {})}
+            audit.record(action, options.pop("origin"), sandbox, outcome=Outcome(outcome),
+                         at=start + timedelta(seconds=number), **options)  # fmt: skip
+        lines = timeline(list(Event.objects.filter(sandbox_id=sandbox.pk)), commands)
+        return [f"{one.who} {one.before} {one.code}{one.after}".strip().replace("  ", " ") for one in lines]
+
+    return story
+
+
+def test_a_request_is_silent_once_something_came_of_it(told):
+    events = ("sandbox.pause", "requested", {"operation": "1"}), ("sandbox.pause", "ok", {"operation": "1"})
+    assert told(*events) == ["alice paused it"]
+
+
+def test_a_request_is_told_while_it_is_under_way(told):
+    assert told(("sandbox.pause", "requested", {"operation": "1"})) == ["alice is pausing it"]
+
+
+def test_a_launch_tells_both_and_how_long_it_took(told):
+    events = ("sandbox.launch", "requested", {"operation": "1"}), ("sandbox.launch", "ok", {"operation": "1"})
+    assert told(*events) == ["running, 1.0 s after launch", "alice launched it"]
+
+
+def test_a_launch_that_waits_for_the_engine_has_not_failed(told):
+    waits = {"operation": "1", "reason": "waiting for the engine"}
+    assert told(("sandbox.launch", "requested", {"operation": "1"}), ("sandbox.launch", "failed", waits)) == [
+        "waiting for the engine",
+        "alice launched it",
+    ]
+
+
+@pytest.mark.parametrize("action", TABLE)
+@pytest.mark.parametrize("outcome", Outcome)
+def test_every_action_and_outcome_has_words(action, outcome, told):
+    (sentence,) = told((f"sandbox.{action}", outcome))
+    assert sentence
+    assert "{" not in sentence
+
+
+def test_the_clock_and_the_engine_have_names(told):
+    assert told(("sandbox.remove", "ok", {"origin": audit.CLEANUP})) == ["cleanup removed it"]
+    assert (
+        told(("sandbox.exited", "ok", {"origin": audit.ENGINE, "reason": "out of memory"}))[0]
+        == "out of memory"
+    )
+
+
+def test_a_reason_that_says_nothing_new_is_left_out(told, row):
+    sandbox = row()
+    for reason in ("stopped by alice", "its time was over"):
+        audit.record("sandbox.stop", ALICE, sandbox, reason=reason)
+    audit.record(
+        "terminal.end", audit.ENGINE, sandbox, reason="The shell has ended.", detail={"terminal": "main"}
+    )
+    lines = timeline(list(Event.objects.filter(sandbox_id=sandbox.pk)))
+    assert [(one.who, one.code, one.why) for one in lines] == [
+        ("", "main", ""),
+        ("alice", "", "its time was over"),
+        ("alice", "", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["This sandbox was stopped by alice.", "The time of this sandbox was over, so it was removed."],
+)
+def test_a_stop_is_told_once_not_by_its_terminals_too(reason, told):
+    end = {"origin": audit.ENGINE, "reason": reason, "detail": {"terminal": "main"}}
+    stop = [("sandbox.stop", outcome, {"operation": "1"}) for outcome in ("requested", "ok")]
+    assert told(*stop, ("terminal.end", "failed", end)) == ["alice stopped it"]
+
+
+def test_a_shell_that_ends_by_itself_is_told(told):
+    end = {"origin": audit.ENGINE, "reason": "The shell was ended because this sandbox ran out of memory."}
+    assert told(("terminal.end", "failed", end)) != []
+
+
+def test_commands_are_told_as_they_were_typed(told):
+    events = (
+        ("command.run", "ok", {"detail": {"command": "cmd_1"}}),
+        ("command.run", "failed", {"detail": {"command": "cmd_2"}}),
+        ("command.run", "refused", {}),
+    )
+    assert told(*events, commands={"cmd_1": "ls", "cmd_2": "x" * 200}) == [
+        "alice could not run a command",
+        f"alice ran {'x' * 79}…",
+        "alice ran ls",
+    ]
+
+
+def test_a_word_nobody_thought_of_is_still_a_sentence(told):
+    assert told(("sandbox.renamed_it", "ok")) == ["alice renamed it"]
+
+
+@pytest.mark.parametrize("detail", [[], "text", None, {"command": 5}])
+def test_junk_in_detail_breaks_nothing(detail, told):
+    assert told(("command.run", "ok", {"detail": detail}))
+
+
+def test_several_results_become_one_sentence():
+    done, busy = Result(True, False, "a is paused."), Result(False, True, "Pausing b…", "info")
+    refused = Result(False, False, "c is stopped.", "warning")
+    assert together([]) == ("warning", "Nothing was selected. Tick the sandboxes first.")
+    assert together([done]) == ("success", "a is paused.")
+    assert together([done, busy]) == ("info", "Done or under way for all 2.")
+    assert together([done, refused]) == ("warning", "Done or under way for 1 of 2. c is stopped.")
