@@ -9,8 +9,15 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -p scripts.no_skips
 # the fast ones wait more than they work, so three share two cores; what uses the engine runs alone
 BESIDE := -n 3
-SCALE = $(PY) -m scripts.services run -- $(PYTEST) $(BESIDE) tests -m "not engine and not browser" \
-	--ignore=tests/ground --ignore=tests/docs
+FAST := tests -m "not engine and not browser"
+SCALED := $(FAST) --ignore=tests/ground --ignore=tests/docs
+ENGINE := tests -m "engine and not browser"
+BROWSER := tests/browser -m browser
+SERVED := $(PY) -m scripts.services run --
+# what failed beside others runs once more alone: a fault fails again, a starved machine does not; both are printed
+ALONE := --last-failed --last-failed-no-failures=none -v
+AGAIN = { test $$? -eq 1 && echo "once more, alone: what failed above" && $(1) $(ALONE); }
+SCALE = $(SERVED) $(PYTEST) $(BESIDE) $(SCALED) || $(call AGAIN,$(SERVED) $(PYTEST) $(SCALED))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test fast scale lint format types contracts ci bench lock image clean
@@ -33,17 +40,17 @@ test: setup ## everything: fast tests, on both databases, the real engine, a rea
 	@$(PY) -m scripts.engine
 	@$(PY) -m scripts.browser
 	@$(PY) -m scripts.services install
-	$(PYTEST) $(BESIDE) tests -m "not engine and not browser"
+	$(PYTEST) $(BESIDE) $(FAST) || $(call AGAIN,$(PYTEST) $(FAST))
 	$(SCALE)
-	$(PYTEST) tests -m "engine and not browser"
-	$(PYTEST) tests/browser -m browser
+	$(PYTEST) $(ENGINE) || $(call AGAIN,$(PYTEST) $(ENGINE))
+	$(PYTEST) $(BROWSER) || $(call AGAIN,$(PYTEST) $(BROWSER))
 
 scale: setup ## the fast tests again, on PostgreSQL and Redis
 	@$(PY) -m scripts.services install
 	$(SCALE)
 
 fast: setup ## only the fast tests
-	$(PYTEST) $(BESIDE) tests -m "not engine and not browser"
+	$(PYTEST) $(BESIDE) $(FAST)
 
 lint: setup ## ruff: mistakes and formatting
 	$(PY) -m ruff check .
