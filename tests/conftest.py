@@ -16,6 +16,8 @@ import pytest
 from django.conf import settings
 from django.db import OperationalError, transaction
 from django.db.backends.base.operations import BaseDatabaseOperations
+from hypothesis import HealthCheck
+from hypothesis import settings as given_settings
 
 from sandboxes.engine import set_engine
 from sandboxes.lifecycle import actions, audit, process, refusals, work
@@ -24,6 +26,9 @@ from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.processes import wait_until
 
 EMPTYINGS = 10
+# a machine shared with others makes any example slow; what an example finds is not a matter of time
+given_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+given_settings.load_profile("shared")
 LAUNCHER = audit.Origin("user", name="alice")
 
 
