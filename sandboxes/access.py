@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.tokens import default_token_generator
+from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import reverse
 from django.utils.encoding import force_bytes
@@ -25,12 +27,42 @@ def can(user: Any, sandbox: Sandbox, permission: str) -> bool:
     """
     if not user.is_active or not user.is_authenticated:
         return False
-    if sandbox.owner_id == user.pk:
+    if is_owners(user, sandbox):
         return True
     ruled = _ruled(user, sandbox) if permission == TYPE else None
     if ruled is not None:
         return ruled
     return user.is_staff or bool(user.has_perm(f"sandboxes.{permission}_sandbox", sandbox))
+
+
+def is_owners(user: Any, sandbox: Sandbox) -> bool:
+    """Whether it is this user's, and was not taken back from them."""
+    if sandbox.owner_id != user.pk:
+        return False
+    if sandbox.taken_back is None:
+        learn([sandbox])
+    return not sandbox.taken_back
+
+
+def learn(rows: Iterable[Sandbox]) -> None:
+    """Ask once for many rows whether they were taken back from their owners; each row keeps the answer."""
+    known = list(rows)
+    back = set(_taken_back([row.pk for row in known])) if known else set()
+    for row in known:
+        row.taken_back = row.pk in back
+
+
+def visible(user: Any) -> QuerySet[Sandbox]:
+    """The rows of a list: their own that were not taken back; staff: all."""
+    rows = Sandbox.objects.visible_to(user)
+    return rows if user.is_staff else rows.exclude(pk__in=_taken_back(rows.values("pk")))
+
+
+def _taken_back(ids: Any) -> Iterable[str]:
+    """Those of these ids that SANDBOX_OWNER_RULE says were lent, and are their owners' no more."""
+    rule = import_string(settings.SANDBOX_OWNER_RULE) if settings.SANDBOX_OWNER_RULE else None
+    found: Iterable[str] = rule(ids) if rule else ()
+    return found
 
 
 def _ruled(user: Any, sandbox: Sandbox) -> bool | None:
@@ -61,15 +93,17 @@ def get_sandbox(user: Any, sandbox_id: str, permission: str = VIEW) -> Sandbox:
     return sandbox
 
 
-def can_watch(user: Any, sandbox_id: str, owner_id: int) -> bool:
+def can_watch(user: Any, sandbox_id: str, owner_id: int, row: Sandbox | None = None) -> bool:
     """Whether this user may replay what was recorded of a sandbox, also when it is gone.
 
     Its owner, auditors (staff with the permission ``sandboxes.view_recording``), and who a backend
-    says for this sandbox; other staff may watch what is live, not what was.
+    says for this sandbox; other staff may watch what is live, not what was. ``row`` is the sandbox's
+    own, where it is known already.
     """
     if not user.is_active or not user.is_authenticated:
         return False
-    if owner_id == user.pk or (user.is_staff and user.has_perm(WATCH)):
+    row = row or Sandbox(pk=sandbox_id, owner_id=owner_id)
+    if is_owners(user, row) or (user.is_staff and user.has_perm(WATCH)):
         return True
     sandbox = Sandbox.objects.filter(pk=sandbox_id).first()
     return sandbox is not None and bool(user.has_perm(WATCH, sandbox))

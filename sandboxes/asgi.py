@@ -50,7 +50,7 @@ router: Any = ProtocolTypeRouter({"http": pages, "websocket": sockets})
 def make_hub() -> hub.Hub:
     """The hub with what it may not know of: lifecycle, and who may see what."""
     return hub.Hub(get_engine, on_engine_event=watch.handle, on_start=process.hold, may_see=may_see,
-                   may_type=may_type)  # fmt: skip
+                   may_type=may_type, learn=access.learn)  # fmt: skip
 
 
 def may_see(user: Any, sandbox: Any) -> bool:

@@ -83,7 +83,10 @@ def act(action: str, seats: Iterable[Seat], by: audit.Origin) -> tuple[int, list
         if seat.sandbox is None:
             why.append(f"{seat.enrollment.name} has no sandbox.")
             continue
+        was_paused = seat.sandbox.status == Status.PAUSED
         result = actions.act(seat.sandbox, action, by, wait=0)
+        if action == "pause" and was_paused and result.done:
+            trail.record("seat.hold", by, seat)  # from now on its student may not resume it
         begun += result.done or result.under_way
         if not (result.done or result.under_way):
             why.append(f"{seat.enrollment.name}: {result.message}")

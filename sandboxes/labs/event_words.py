@@ -88,6 +88,8 @@ ACTS: tuple[Word, ...] = (
          meaning="After a failure."),
     Word("seat.start_over", "start {target}’s seat over", "started {target}’s seat over",
          meaning="From the starting files; the sandbox before is removed."),
+    Word("seat.hold", "keep {target}’s terminal paused", "kept {target}’s terminal paused",
+         meaning="Staff paused what its student had paused before."),
     Word("seat.extend", "give {target}’s seat more time", "gave {target}’s seat more time",
          meaning="Its end was moved."),
     Word("seat.step", "tick step {step}", "set step {step} of {target}’s sheet",

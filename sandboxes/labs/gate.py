@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.backends import BaseBackend
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Left
 
 from sandboxes.access import WATCH, Hidden
 from sandboxes.models import Sandbox
@@ -68,6 +70,7 @@ def get_template(user: Any, pk: str, need: str = MANAGE) -> LabTemplate:
     return found
 
 
+SEAT_LENGTH = len("seat_") + 10
 FILES = "lab__version__files"  # megabytes that no page needs
 SEAT = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner")
 
@@ -116,6 +119,16 @@ def teaches_in(user: Any, sandbox: Sandbox) -> bool:
     seat = seat_once(sandbox)
     found = enrollment(user, seat.lab.course) if seat else None
     return found is not None and found.is_staff
+
+
+def taken_back(ids: Any) -> QuerySet[Any, str]:
+    """Of these ids (or a query of ids), those of seats whose students were taken out of the course.
+
+    A seat names its sandbox, and each of its sandboxes has the seat's id in its launch key.
+    """
+    held = Q(sandbox=OuterRef("pk")) | Q(pk=Left(OuterRef("launch_key"), SEAT_LENGTH))
+    gone = Seat.objects.filter(held, enrollment__user=OuterRef("owner"), enrollment__removed_at__isnull=False)
+    return Sandbox.objects.filter(Exists(gone), pk__in=ids).order_by().values_list("pk", flat=True)
 
 
 def typing_rule(user: Any, sandbox: Sandbox) -> bool | None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from sandboxes.lifecycle import audit
 from sandboxes.lifecycle.refusals import Refused
-from sandboxes.models import Event, Outcome
+from sandboxes.models import Event, Outcome, Sandbox, Status
 
 from . import pictures, trail
 from .models import Enrollment, Hand, Lab, Message, Seat, SeatStatus
@@ -171,9 +171,18 @@ def end_typing(seat: Seat, by: audit.Origin) -> bool:
     return True
 
 
+def held(sandbox: Sandbox) -> str:
+    """Why a student may not act on their own sandbox: staff have paused it (SANDBOX_HOLD_RULE)."""
+    rows = Seat.objects.select_related("lab", "enrollment", "sandbox").defer("lab__version")
+    seat = rows.filter(sandbox_id=sandbox.pk, sandbox__status=Status.PAUSED).first()
+    name = paused_by(seat) if seat else ""
+    return f"{name} has paused your terminal. It goes on when the people who teach resume it." if name else ""
+
+
 def paused_by(seat: Seat) -> str:
     """Who else paused its sandbox ("eyes up"), as this course calls them; empty: the student did."""
-    paused = Event.objects.filter(sandbox_id=seat.sandbox_id, action="sandbox.pause", outcome=Outcome.OK)
+    acts = ("sandbox.pause", "seat.hold")
+    paused = Event.objects.filter(sandbox_id=seat.sandbox_id, action__in=acts, outcome=Outcome.OK)
     last = paused.order_by("-id").first()
     if last is None or last.actor_id == seat.enrollment.user_id:
         return ""

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from sandboxes.models import Image, Network, Sandbox, Status, User
 from sandboxes.units import format_duration
@@ -193,12 +194,22 @@ def act(
     ``reason`` is written beside the status, ``seconds`` are for extend, ``where`` are further
     conditions under which it may be claimed. Not inside a transaction.
     """
-    if action == "extend":
+    if held := _held(sandbox, origin):
+        refusals.record(f"sandbox.{action}", origin, Refused("", held), sandbox)
+        result = Result(False, False, held, "warning")
+    elif action == "extend":
         result = _extend(sandbox, origin, seconds)
     else:
         result = _claim_and_run(sandbox, action, origin, wait, reason, where)
     sandbox.refresh_from_db(from_queryset=Sandbox.objects.select_related("owner", "image"))
     return result
+
+
+def _held(sandbox: Sandbox, origin: audit.Origin) -> str:
+    """Why its owner may do nothing to it just now, as SANDBOX_HOLD_RULE says; else empty."""
+    if origin.user_id is None or origin.user_id != sandbox.owner_id or not settings.SANDBOX_HOLD_RULE:
+        return ""
+    return str(import_string(settings.SANDBOX_HOLD_RULE)(sandbox))
 
 
 def start(sandbox: Sandbox, *, by: audit.Origin | None = None, **options: Any) -> Result:

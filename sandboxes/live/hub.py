@@ -22,7 +22,7 @@ from sandboxes.engine.base import Engine, EngineError, EngineEvent
 
 from . import relay
 from .events import EventReader
-from .guard import SIGNED_OUT, Guard, MaySee, MayType
+from .guard import SIGNED_OUT, Guard, Learn, MaySee, MayType
 from .rooms import Message, Rooms
 from .stats import Stats, facts
 from .tail import Change, Tail
@@ -49,11 +49,12 @@ class Hub:
         on_start: Callable[[], None],
         may_see: MaySee,
         may_type: MayType | None = None,
+        learn: Learn | None = None,
     ) -> None:
         self.loop = asyncio.get_running_loop()
         self.engine = engine
         self.rooms = Rooms()
-        self.guard = Guard(may_see, may_type)
+        self.guard = Guard(may_see, may_type, learn)
         self.stats = Stats(engine, lambda ids: self.read(facts, ids))
         self._id = secrets.token_hex(8)
         self._tail = Tail()

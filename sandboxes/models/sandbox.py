@@ -120,6 +120,9 @@ class Sandbox(models.Model):
     last_activity_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(default=timezone.now, db_index=True)
 
+    taken_back: bool | None = None
+    """No column: whether its owner has lost it (``access.learn``); None: not asked yet."""
+
     objects = SandboxQuerySet.as_manager()
 
     class Meta:

@@ -64,6 +64,15 @@ def get_command(request: Request, pk: str, command: str, permission: str = acces
     return found
 
 
+ASK_FIRST = "A command is typing too: it takes the yes of whoever’s terminal this is. Ask them first."
+
+
+def check_yes(request: Request, sandbox: Sandbox) -> None:
+    """Raise Refused, on record by then, where this person may act but not type."""
+    if not access.can(request.user, sandbox, access.TYPE):
+        refusals.refuse("command.run", origin(request), actions.Refused("command", ASK_FIRST), sandbox)
+
+
 @require_POST
 @private
 def command_run(request: Request, pk: str) -> HttpResponse:
@@ -75,6 +84,7 @@ def command_run(request: Request, pk: str) -> HttpResponse:
         refusals.record("command.run", origin(request), actions.Refused("command", text), sandbox)
         return not_run(request, sandbox, form, text)
     try:
+        check_yes(request, sandbox)
         command = commands.run(sandbox, **form.options(), origin=origin(request), user=request.user)
     except actions.Refused as refusal:
         return not_run(request, sandbox, form, str(refusal), refusal.offer)
@@ -85,7 +95,8 @@ def not_run(
     request: Request, sandbox: Sandbox, form: CommandForm, text: str, offer: str = ""
 ) -> HttpResponse:
     """The reason under the field that was typed in; without script, a page with form and reason."""
-    context = {"sandbox": sandbox, "form": form, "refusal": text, "offer": offer, "may_act": True}
+    context = {"sandbox": sandbox, "form": form, "refusal": text, "offer": offer,
+               "may_type": access.can(request.user, sandbox, access.TYPE)}  # fmt: skip
     if not request.htmx:
         return render(request, "sandboxes/command.html", context, status=422)
     response = render(request, "sandboxes/_refusal.html", context, status=422)
@@ -109,6 +120,7 @@ def shown(request: Request, command: Command, emptied: bool = False) -> HttpResp
         "streams": [stream(command, "stdout"), stream(command, "stderr")],
         "form": CommandForm(),
         "may_act": access.can(request.user, command.sandbox, access.ACT),
+        "may_type": access.can(request.user, command.sandbox, access.TYPE),
     }
     part = "#result" if request.htmx else ""
     return render(request, f"sandboxes/command.html{part}", context)
@@ -143,6 +155,7 @@ def command_rerun(request: Request, pk: str, command: str) -> HttpResponse:
     """The same again, as a new command."""
     found = get_command(request, pk, command, access.ACT)
     try:
+        check_yes(request, found.sandbox)
         again = commands.rerun(found, origin=origin(request), user=request.user)
     except actions.Refused as refusal:
         return say(request, opened(request, found), "warning", str(refusal))

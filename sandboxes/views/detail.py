@@ -21,7 +21,7 @@ from .words import Line, timeline
 
 EVENTS = 40
 COMMANDS = 12
-PARTS = ("header", "stage", "facts", "timeline", "commands", "recordings")
+PARTS = ("header", "stage", "facts", "timeline", "commands", "recordings", "run")
 
 
 @require_GET
@@ -45,9 +45,11 @@ def sandbox_part(request: Request, pk: str, name: str) -> HttpResponse:
 def room(request: Request, sandbox: Sandbox, parts: set[str] | None = None) -> dict[str, Any]:
     """What the parts need; queries only for those that are asked for."""
     wanted = parts or set(PARTS)
+    may_act = access.can(request.user, sandbox, access.ACT)
     return {
         "sandbox": sandbox,
-        "may_act": access.can(request.user, sandbox, access.ACT),
+        "may_act": may_act,
+        "may_type": may_act and "run" in wanted and access.can(request.user, sandbox, access.TYPE),
         "lines": lines(sandbox) if "timeline" in wanted else [],
         "commands": recent(sandbox) if "commands" in wanted else [],
         **(recordings.newest(request.user, sandbox) if "recordings" in wanted else {}),

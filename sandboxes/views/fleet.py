@@ -51,7 +51,7 @@ def sandbox_list(request: Request) -> HttpResponse:
 
 def fleet(request: Request, filters: Filters, part: bool) -> HttpResponse:
     """Render the list; at most six queries with the session's own, however many rows there are."""
-    rows = Sandbox.objects.visible_to(request.user)
+    rows = access.visible(request.user)
     numbers = counts(rows, filters)
     context = {
         "filters": filters,
@@ -107,7 +107,7 @@ def engine_facts() -> dict[str, Any]:
 def sandbox_rows(request: Request) -> HttpResponse:
     """Rows by id as they are now; one that is gone or not theirs is answered by nothing."""
     ids = request.GET.getlist("id")[:MOST]
-    rows = Sandbox.objects.visible_to(request.user).filter(pk__in=[one for one in ids if plain(one)])
+    rows = access.visible(request.user).filter(pk__in=[one for one in ids if plain(one)])
     if not request.GET.get("removed"):
         rows = rows.exclude(status__in=ENDED)
     found = rows.select_related("owner", "image")
@@ -144,6 +144,7 @@ def selected(request: Request) -> list[Sandbox]:
     """The chosen sandboxes this person may act on; the others are as if missing, and on record."""
     ids = [one for one in request.POST.getlist("ids")[:MOST] if plain(one)]
     rows = list(Sandbox.objects.filter(pk__in=ids).select_related("owner", "image"))
+    access.learn(rows)
     theirs = [row for row in rows if access.can(request.user, row, access.ACT)]
     for row in rows:
         if row not in theirs:

@@ -37,7 +37,7 @@ def of(sandbox: Sandbox) -> Any:
 
 def newest(user: Any, sandbox: Sandbox) -> dict[str, Any]:
     """What the sandbox's page shows of them; nothing for those who may not replay them."""
-    if not access.can_watch(user, sandbox.pk, sandbox.owner_id):
+    if not access.can_watch(user, sandbox.pk, sandbox.owner_id, sandbox):
         return {"recordings": [], "recordings_count": 0}
     return {"recordings": list(of(sandbox)[:FEW]), "recordings_count": of(sandbox).count()}
 
@@ -47,7 +47,7 @@ def newest(user: Any, sandbox: Sandbox) -> dict[str, Any]:
 def recording_list(request: Request, pk: str) -> HttpResponse:
     """All recordings of a sandbox."""
     sandbox = Sandbox.objects.select_related("owner").filter(pk=pk).first()
-    if sandbox is None or not access.can_watch(request.user, pk, sandbox.owner_id):
+    if sandbox is None or not access.can_watch(request.user, pk, sandbox.owner_id, sandbox):
         raise access.Hidden(sandbox, "recording")
     context = {
         "sandbox": sandbox, "recordings": list(of(sandbox)[:MANY]), "days": settings.SANDBOX_RECORDING_DAYS,

@@ -55,9 +55,9 @@ def test_the_page_takes_few_queries(row, as_alice, django_assert_max_num_queries
     for _ in range(30):
         audit.record("sandbox.pause", audit.SYSTEM, one)
     as_alice.get(url(one))
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         as_alice.get(url(one))
-    with django_assert_max_num_queries(3):
+    with django_assert_max_num_queries(4):
         as_alice.get(url(one, "part", "header"))
 
 

@@ -196,6 +196,10 @@ def seat_start_over(request: Request, pk: str) -> HttpResponse:
     seat = gate.get_own_seat(request.user, pk)
     if "confirm" in request.GET:
         return render(request, "labs/seat_start_over.html", {"seat": seat, "lab": seat.lab})
+    held = progress.held(seat.sandbox) if seat.sandbox else ""
+    if held:
+        trail.record("seat.start_over", origin(request), seat, outcome=trail.Outcome.REFUSED, reason=held)
+        return say(request, back(request, "seat_detail", pk), "warning", held)
     if seats.start_over(seat, origin(request)):
         return say(
             request, back(request, "seat_detail", pk), "info", "Starting over from the starting files."

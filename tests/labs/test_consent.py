@@ -1,0 +1,128 @@
+"""A command is typing, and eyes up is eyes up: what staff need a yes for, what a student has to leave."""
+
+from __future__ import annotations
+
+import pytest
+from django.urls import reverse
+
+from sandboxes.labs import broadcast
+from sandboxes.labs.models import Course, Seat
+from sandboxes.lifecycle import actions
+from sandboxes.lifecycle.audit import Origin
+from sandboxes.models import Command, Event, Outcome, Sandbox, Status
+from tests.pages.conftest import HTMX, browser, refusals, text
+
+from .seats import post
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ASK = "takes the yes of whoever’s terminal this is"
+
+
+def run(user, sandbox, **more):
+    return browser(user).post(reverse("command_run", args=[sandbox.pk]), {"command": "true"}, **more)
+
+
+def page(user, sandbox, *part):
+    name = "sandbox_part" if part else "sandbox_detail"
+    return browser(user).get(reverse(name, args=[sandbox.pk, *part])).content.decode()
+
+
+# -- a command is typing ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", ["ines", "tina", "prof"])
+def test_staff_run_no_command_without_the_students_yes(who, seat, alice, request):
+    user, sandbox = request.getfixturevalue(who), seat(alice).sandbox
+    for more in ({}, HTMX):
+        answer = run(user, sandbox, **more)
+        assert answer.status_code == 422
+        assert ASK in text(answer)
+    assert not Command.objects.exists()
+    assert refusals("command.run")[0].actor_name == who
+    assert 'name="command"' not in page(user, sandbox)
+    assert "take the yes of alice" in page(user, sandbox, "run")
+
+
+def test_with_the_yes_the_box_is_there_and_runs(seat, alice, ines):
+    Seat.objects.filter(pk=seat(alice).pk).update(typist=ines)
+    sandbox = seat(alice).sandbox
+    assert 'name="command"' in page(ines, sandbox, "run")
+    assert run(ines, sandbox).status_code == 303
+    assert Command.objects.get().by == ines
+    assert "may type in your terminal and run commands there" in text(
+        browser(alice).get(reverse("seat_detail", args=[seat(alice).pk]))
+    )
+
+
+def test_again_needs_the_yes_too(seat, alice, ines):
+    sandbox = seat(alice).sandbox
+    run(alice, sandbox)
+    made = Command.objects.get()
+    detail = reverse("command_detail", args=[sandbox.pk, made.pk])
+    again = reverse("command_rerun", args=[sandbox.pk, made.pk])
+    assert again not in browser(ines).get(detail).content.decode()
+    browser(ines).post(again)
+    assert Command.objects.count() == 1
+    assert [one.actor_name for one in refusals("command.run")] == ["ines"]
+    assert again in browser(alice).get(detail).content.decode()
+
+
+def test_where_the_course_says_so_no_yes_is_needed(seat, alice, ines):
+    Course.objects.update(typing=Course.Typing.FREE)
+    assert run(ines, seat(alice).sandbox).status_code == 303
+
+
+# -- eyes up ------------------------------------------------------------------------------------
+
+
+def eyes_up(seat, by):
+    broadcast.act("pause", [seat], Origin.of(by))
+
+
+def act(user, action, sandbox, **more):
+    address = reverse("sandbox_act", args=[sandbox.pk, action])
+    return text(browser(user).post(address, follow=True, **more))
+
+
+@pytest.mark.parametrize("action", ["resume", "restart", "extend", "stop", "remove"])
+def test_a_student_does_not_end_eyes_up(seat, alice, ines, action):
+    mine = seat(alice)
+    eyes_up(mine, ines)
+    assert "Ines has paused your terminal." in act(alice, action, mine.sandbox)
+    mine.sandbox.refresh_from_db()
+    assert mine.sandbox.status == Status.PAUSED
+    assert [one.actor_name for one in refusals(f"sandbox.{action}")] == ["alice"]
+
+
+def test_the_list_is_no_way_around_it(seat, alice, ines):
+    mine = seat(alice)
+    eyes_up(mine, ines)
+    data = {"action": "resume", "ids": [mine.sandbox_id]}
+    browser(alice).post(reverse("sandbox_act_many"), data)
+    assert Sandbox.objects.get(pk=mine.sandbox_id).status == Status.PAUSED
+
+
+def test_nor_is_starting_over(seat, alice, ines):
+    mine = seat(alice)
+    eyes_up(mine, ines)
+    post(alice, "start_over", mine)
+    assert (seat(alice).generation, seat(alice).sandbox_id) == (1, mine.sandbox_id)
+    assert Event.objects.get(action="seat.start_over").outcome == Outcome.REFUSED
+
+
+def test_eyes_up_holds_who_had_paused_it_themselves(seat, alice, ines):
+    mine = seat(alice)
+    actions.pause(mine.sandbox, by=Origin.of(alice), wait=None)
+    eyes_up(mine, ines)
+    act(alice, "resume", mine.sandbox)
+    assert Sandbox.objects.get(pk=mine.sandbox_id).status == Status.PAUSED
+
+
+def test_staff_end_it_and_a_students_own_pause_is_their_own(seat, alice, ines):
+    mine = seat(alice)
+    eyes_up(mine, ines)
+    act(ines, "resume", mine.sandbox)
+    assert Sandbox.objects.get(pk=mine.sandbox_id).status == Status.RUNNING
+    act(alice, "pause", mine.sandbox)
+    act(alice, "resume", mine.sandbox)
+    assert Sandbox.objects.get(pk=mine.sandbox_id).status == Status.RUNNING
