@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from sandboxes.lifecycle import audit, lease
+from sandboxes.lifecycle import audit, lease, work
+from sandboxes.models import Status
 
 from . import broadcast, closing, opening, seats
 from .gate import FILES
@@ -23,8 +24,8 @@ from .models import Lab, LabStatus, Seat, SeatStatus
 log = logging.getLogger(__name__)
 
 ROLE = "provision"
-QUICK = 0.05
-"""Seconds between two rounds while seats are being started or saved."""
+QUICK = 0.25
+"""Seconds between two rounds while seats are being started; what is over earlier begins the next one."""
 CALM = 0.5
 LEASE = 600.0
 """Seconds; saving a room full of work may take a round as long. Who dies loses the role at once."""
@@ -36,13 +37,26 @@ def run_round() -> bool:
     """Do one round; whether there is more to do at once."""
     _open_due()
     for seat in list(Seat.objects.starting().select_related(*EVERY).defer(FILES)):
-        seats.settle(seat)
+        _settle(seat)
     began = _start_waiting()  # after settling: a place that has just become free is filled at once
     closing.warn()
     closing.close_due()
     saving = closing.go_on()
     running = broadcast.go_on()
     return bool(began or saving or running or Seat.objects.starting().exists())
+
+
+_in_hand: set[str] = set()
+"""Seats that a thread of this process is getting ready."""
+
+
+def _settle(seat: Seat) -> None:
+    """See to a seat that is being started; files take a while, so many get theirs at a time."""
+    if seat.sandbox is None or seat.sandbox.status != Status.RUNNING:
+        seats.settle(seat)
+    elif seat.pk not in _in_hand:
+        _in_hand.add(seat.pk)
+        work.submit(seats.settle, seat).add_done_callback(lambda _: _in_hand.discard(seat.pk))
 
 
 def _open_due() -> None:
@@ -81,9 +95,18 @@ def loop(stop: threading.Event) -> None:
     """Rounds until ``stop``, while this process has the role."""
     while not stop.is_set():
         close_old_connections()
+        work.over.clear()
         busy = _round() if lease.acquire(ROLE, LEASE) else False
-        stop.wait(QUICK if busy else CALM)
+        _rest(stop, busy)
     lease.release(ROLE)
+
+
+def _rest(stop: threading.Event, busy: bool) -> None:
+    """Until something is over or a moment has gone; nothing to do: a while."""
+    if busy:
+        work.over.wait(QUICK)
+    else:
+        stop.wait(CALM)
 
 
 def _round() -> bool:

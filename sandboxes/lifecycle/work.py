@@ -34,6 +34,10 @@ FINISH = 8.0
 """Seconds that a process which ends waits for what it has begun."""
 
 
+over = threading.Event()
+"""Set whenever a job of a pool is over; who waits for it clears it before looking."""
+
+
 class Pool:
     """At most ``size`` threads that take jobs in order; a thread is made when all others are busy."""
 
@@ -86,6 +90,7 @@ class Pool:
         with self._lock:
             self._unfinished -= 1
         tell(what)
+        over.set()
 
 
 _pools: dict[tuple[int, str], Pool] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from datetime import timedelta
 
@@ -11,9 +12,10 @@ from django.utils import timezone
 from sandboxes.engine.base import EngineError
 from sandboxes.labs import closing, files, opening, provision, seats
 from sandboxes.labs.models import Lab, LabStatus, Message, Seat, SeatStatus
-from sandboxes.lifecycle import audit
+from sandboxes.lifecycle import audit, work
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event, Sandbox, Status, User
+from tests.fakes.processes import wait_until
 
 from .conftest import PROF, enroll, rounds
 
@@ -65,6 +67,35 @@ def test_a_place_that_becomes_free_is_filled_in_the_same_round(lab, settings):
     assert statuses(lab) == {"waiting": 1, "starting": 1}
     assert provision.run_round(), "the next one has begun"
     assert statuses(lab) == {"ready": 1, "starting": 1}
+
+
+def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
+    """Each waits inside for the other: one after the other neither would ever come out."""
+    both, broken = threading.Barrier(2, timeout=20), []
+
+    def put(seat, sandbox):
+        try:
+            both.wait()
+        except threading.BrokenBarrierError:
+            broken.append(seat.pk)
+        return ""
+
+    monkeypatch.setattr(files, "put_starting", put)
+    opening.open_lab(lab, PROF)
+    wait_until(lambda: not provision.run_round())
+    assert (statuses(lab), broken) == ({"ready": 2}, [])
+    assert Event.objects.filter(action="seat.ready").count() == 2
+
+
+def test_what_is_over_begins_the_next_round_at_once(pool, monkeypatch):
+    monkeypatch.setattr(provision, "QUICK", 60)
+    stop = threading.Event()
+    work.over.clear()
+    resting = threading.Thread(target=provision._rest, args=(stop, True))
+    resting.start()
+    work.submit(int)
+    resting.join(20)
+    assert not resting.is_alive()
 
 
 def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
