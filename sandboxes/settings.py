@@ -325,6 +325,7 @@ SANDBOX_TERMINAL_GRACE = _number("SANDBOX_TERMINAL_GRACE", 60)  # seconds a shel
 SANDBOX_TERMINALS = int(_number("SANDBOX_TERMINALS", 8, 1))  # a sandbox
 SANDBOX_WAVE = int(_number("SANDBOX_WAVE", 4, 1))  # seats of a lab that are started at a time
 SANDBOX_WORK_CAP = _size("SANDBOX_WORK_CAP", "50m")  # of a seat's saved workspace
+SANDBOX_WORK_DAYS = int(_number("SANDBOX_WORK_DAYS", 180))  # saved workspaces of seats; 0: for ever
 SANDBOX_KEEP_DAYS = int(_number("SANDBOX_KEEP_DAYS", 30, 1))  # records of removed sandboxes' output
 # the least that is recorded of terminals: off, optional or always; images and labs may ask for more
 SANDBOX_RECORDING = _among("SANDBOX_RECORDING", _text("SANDBOX_RECORDING", "off"), "off optional always")

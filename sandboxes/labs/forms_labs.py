@@ -44,6 +44,7 @@ class LabForm(forms.Form):
                         "min_value": "At least one minute.", "max_value": "At most a day."},
     )  # fmt: skip
     late = forms.BooleanField(required=False, initial=True)
+    operation = forms.CharField(max_length=64, required=False)
 
     def __init__(self, course: Course, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,4 +78,5 @@ class LabForm(forms.Form):
             "ready_by": ready_by,
             "closes_at": begins + timedelta(minutes=self.cleaned_data["minutes"]),
             "late": self.cleaned_data["late"],
+            "operation": self.cleaned_data["operation"],
         }

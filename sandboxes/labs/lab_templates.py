@@ -109,8 +109,11 @@ def try_it(template: LabTemplate, person: Enrollment | None, by: audit.Origin) -
         raise Refused("", "Only people of the course can try it: add yourself as an instructor first.")
     if newest is None or newest.image is None:
         raise Refused("image", "Choose an image first.")
-    lab = _trial(template, newest, by)
-    return seats.take(lab, person)
+    with transaction.atomic():
+        LabTemplate.objects.select_for_update().get(
+            pk=template.pk
+        )  # pressed twice, the second finds the first's
+        return seats.take(_trial(template, newest, by), person)
 
 
 def _trial(template: LabTemplate, version: TemplateVersion, by: audit.Origin) -> Lab:

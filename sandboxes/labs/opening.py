@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
@@ -81,15 +81,23 @@ def _host_memory() -> int | None:
 
 
 def make(version: TemplateVersion, title: str, *, closes_at: datetime, by: audit.Origin,
-         ready_by: datetime | None = None, late: bool = True, is_trial: bool = False) -> Lab:  # fmt: skip
-    """Put a lab on record. Raises Refused for times that cannot be."""
-    _check(ready_by, closes_at)
-    with transaction.atomic():
-        lab = Lab.objects.create(
-            course=version.template.course, version=version, title=title, ready_by=ready_by,
-            closes_at=closes_at, late=late, is_trial=is_trial, created_by=by.name,
-        )  # fmt: skip
-        trail.record("lab.create", by, lab, version=version.number)
+         operation: str = "", **options: Any) -> Lab:  # fmt: skip
+    """Put a lab on record. ``options``: ready_by, late, is_trial. Raises Refused for times that cannot be.
+
+    The same ``operation`` in the same course gives the first lab.
+    """
+    course = version.template.course
+    known = course.labs.filter(operation=operation).first() if operation else None
+    if known is not None:
+        return known
+    _check(options.get("ready_by"), closes_at)
+    try:
+        with transaction.atomic():
+            lab = Lab.objects.create(course=course, version=version, title=title, closes_at=closes_at,
+                                     created_by=by.name, operation=operation or None, **options)  # fmt: skip
+            trail.record("lab.create", by, lab, version=version.number)
+    except IntegrityError:  # the other press was faster
+        return course.labs.get(operation=operation)
     return lab
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from sandboxes.lifecycle import audit, lease, work
 from sandboxes.models import Status
 
-from . import broadcast, closing, opening, seats
+from . import broadcast, closing, keeping, opening, seats
 from .gate import FILES
 from .models import Lab, LabStatus, Seat, SeatStatus
 
@@ -43,6 +43,7 @@ def run_round() -> bool:
     closing.close_due()
     saving = closing.go_on()
     running = broadcast.go_on()
+    keeping.forget_due()
     return bool(began or saving or running or Seat.objects.starting().exists())
 
 

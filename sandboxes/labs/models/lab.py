@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
@@ -85,6 +88,7 @@ class Lab(models.Model):
 
     ``ready_by``: seats are provisioned unattended so that they work by then; ``closes_at``: when it
     ends by itself. ``late``: may people come after it opened. ``is_trial``: its author's own try.
+    ``operation`` is the token of the form it was made by: pressed twice, it is one lab.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=ids.lab_id, editable=False)
@@ -99,12 +103,16 @@ class Lab(models.Model):
     warned_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
+    operation = models.CharField(max_length=64, null=True, blank=True)
     created_by = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ("-created_at",)
         indexes = [models.Index(fields=["status", "ready_by"])]
+        constraints = [
+            models.UniqueConstraint(fields=["course", "operation"], name="one_lab_per_operation"),
+        ]
 
     def __str__(self) -> str:
         return self.title
@@ -112,3 +120,14 @@ class Lab(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status == LabStatus.OPEN
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """Until when its saved work is kept; None: for ever, or it is not closed yet."""
+        return until(self.closed_at)
+
+
+def until(at: datetime | None) -> datetime | None:
+    """Until when work that was saved then is kept; None: for ever, or there is none."""
+    days = settings.SANDBOX_WORK_DAYS
+    return at + timedelta(days=days) if at and days else None

@@ -14,7 +14,7 @@ from sandboxes.models import Sandbox
 
 from . import ids
 from .course import Enrollment
-from .lab import Lab
+from .lab import Lab, until
 
 
 class SeatStatus(models.TextChoices):
@@ -101,6 +101,11 @@ class Seat(models.Model):
     def closes_at(self) -> datetime:
         """The lab's end and this person's extra time."""
         return self.lab.closes_at + timedelta(seconds=self.extra)
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """Until when its saved work is kept; None: for ever, or there is none."""
+        return until(self.saved_at) if self.saved_name else None
 
     @property
     def place(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from typing import Any
 
@@ -26,7 +27,7 @@ MOST = 12 * 60
 def lab_new(request: Request, pk: str) -> HttpResponse:
     """The form of a new lab; its page shows the plan before anything is opened."""
     course = gate.get_course(request.user, pk, gate.MANAGE)
-    wish = {"template": request.GET.get("template", "")}
+    wish = {"template": request.GET.get("template", ""), "operation": secrets.token_hex(12)}
     form = LabForm(course, request.POST or None, initial=wish)
     if request.method == "POST" and form.is_valid():
         try:
