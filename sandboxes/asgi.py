@@ -28,6 +28,7 @@ from sandboxes.consumers.terminal import TerminalConsumer
 from sandboxes.engine import get_engine
 from sandboxes.lifecycle import process, watch
 from sandboxes.live import hub
+from sandboxes.request_ids import Sockets
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -43,7 +44,7 @@ paths: dict[str, Any] = {
 } | (import_string(settings.SANDBOX_ROUTES) if settings.SANDBOX_ROUTES else {})
 paths[r""] = Nowhere.as_asgi()  # the last: everything else
 routes: list[Any] = [re_path(pattern, consumer) for pattern, consumer in paths.items()]
-sockets: Any = AuthMiddlewareStack(OwnOrigin(URLRouter(routes)))
+sockets: Any = Sockets(AuthMiddlewareStack(OwnOrigin(URLRouter(routes))))
 router: Any = ProtocolTypeRouter({"http": pages, "websocket": sockets})
 
 

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from django.conf import settings
+from django.contrib import admin
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 _ORDERED = (
@@ -49,6 +50,19 @@ def check_data_folder(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set SANDBOX_DATA to a folder this user may write."
     return [Error("The data folder cannot be written.", hint=hint, id="sandboxes.E002")]
+
+
+@register("sandboxes")
+def check_admin(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Nothing can be changed in the admin without a line on record (sandboxes.E003)."""
+    from sandboxes.admin import ReadOnly, Recorded
+
+    hint = "Derive it from sandboxes.admin.ReadOnly or sandboxes.admin.Recorded."
+    return [
+        Error(f"What {type(one).__name__} changes leaves no event.", hint=hint, id="sandboxes.E003")
+        for one in admin.site._registry.values()
+        if not isinstance(one, ReadOnly | Recorded)
+    ]
 
 
 @register("sandboxes", Tags.security, deploy=True)

@@ -103,6 +103,7 @@ SECRET_KEY = _text("SANDBOX_SECRET_KEY") or _kept("secret_key", 32)
 ALLOWED_HOSTS = _list("SANDBOX_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = _list("SANDBOX_ORIGINS")
 SECURE = _flag("SANDBOX_HTTPS", False)
+SANDBOX_PROXIES = int(_number("SANDBOX_PROXIES", 0))  # of ours in front, each of which adds X-Forwarded-For
 
 # --- Django ------------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -120,6 +121,7 @@ INSTALLED_APPS = [
     "sandboxes.labs",
 ]
 MIDDLEWARE = [
+    "sandboxes.views.middleware.Requests",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.csp.ContentSecurityPolicyMiddleware",
@@ -368,8 +370,11 @@ SANDBOX_MODULES = ("labs",)  # further scripts of every page
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s%(request_note)s: %(message)s"}},
+    "filters": {"request": {"()": "sandboxes.request_ids.InLog"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]},
+    },
     "root": {"handlers": ["stderr"], "level": _text("SANDBOX_LOG_LEVEL", "INFO")},
     "loggers": {"urllib3": {"level": "ERROR"}, "daphne": {"level": "WARNING"}},
 }

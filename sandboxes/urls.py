@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path, register_converter
+from django.views.generic import RedirectView
 
 from .views import commands, detail, fleet, health, images, launch, metrics, people, recordings
 
@@ -95,6 +96,9 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("admin/login/", people.admin_door, name="admin_door"),
+    path("admin/logout/", people.sign_out, name="admin_sign_out"),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="profile"), name="admin_password"),
     path("admin/", admin.site.urls),
     path("", include("sandboxes.labs.urls")),
 ]

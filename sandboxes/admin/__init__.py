@@ -4,8 +4,9 @@ from django.contrib import admin
 
 from . import events, execs, people, recordings, sandbox  # noqa: F401  # each registers its models
 from .base import ReadOnly
+from .recorded import Recorded
 
-__all__ = ["ReadOnly"]
+__all__ = ["ReadOnly", "Recorded"]
 
 admin.site.site_header = "Sandboxes"
 admin.site.site_title = "Sandboxes"

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.http import HttpRequest
 
-from sandboxes.lifecycle import audit
+from sandboxes.lifecycle import origins
 
 
 class ReadOnly(admin.ModelAdmin):
@@ -26,10 +26,8 @@ class ReadOnly(admin.ModelAdmin):
 
 LEVELS = {name: level for level, name in messages.constants.DEFAULT_TAGS.items()}
 
-
-def origin(request: HttpRequest) -> audit.Origin:
-    """Who acts through the admin, and from where."""
-    return audit.Origin.of(request.user, request.META.get("REMOTE_ADDR") or None)
+origin = origins.of_request
+"""Who acts through the admin, and from where."""
 
 
 def report(request: HttpRequest, results: Iterable[Any]) -> None:

@@ -17,15 +17,13 @@ from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 
-from sandboxes import access
-from sandboxes.lifecycle import refusals
+from sandboxes import access, request_ids
+from sandboxes.lifecycle import origins, refusals
 from sandboxes.lifecycle.audit import Origin
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.live import hub
 from sandboxes.live.guard import Entry
 from sandboxes.models import Sandbox
-
-from .origin import origin_of
 
 Message = dict[str, Any]
 TEXT_LIMIT = 64 * 1024
@@ -110,7 +108,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
 
     def origin(self) -> Origin:
         """Who acts through this socket, and from where."""
-        return origin_of(self.scope, self.user)
+        return origins.of_scope(self.scope, self.user)
 
     # -- Channels ---------------------------------------------------------------------------------
 
@@ -133,7 +131,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
             await self.close()
             return
         hidden = await self._find_sandbox()
-        await self.accept()
+        await self.accept(headers=request_ids.told(self.scope))
         if hidden is not None:
             await self.goodbye(NOT_FOUND, "not_found", 4404)
             await self._note("sandbox.view", refusals.hidden(hidden), hidden.sandbox)

@@ -7,7 +7,6 @@ names only.
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,8 +15,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from django.utils.http import is_same_domain
 
-from sandboxes.lifecycle import refusals
-from sandboxes.lifecycle.audit import Origin
+from sandboxes.lifecycle import origins, refusals
 from sandboxes.lifecycle.refusals import Refused
 
 _PORTS = {"http": 80, "https": 443}
@@ -45,24 +43,8 @@ def note_foreign(scope: dict[str, Any]) -> None:
     """Put a socket that a foreign page wanted to open on record."""
     told = _text(dict(scope["headers"]).get(b"origin"))[:120] or "none"
     refusal = Refused("origin", f"A page of another origin wanted to open it: {told}")
-    who = origin_of(scope, scope.get("user"))
+    who = origins.of_scope(scope, scope.get("user"))
     refusals.note("socket.open", who, refusal, path=str(scope.get("path", ""))[:200])
-
-
-def origin_of(scope: Any, user: Any) -> Origin:
-    """Who acts through a socket, and from which address; nobody's name when they are not signed in."""
-    client = scope.get("client") or (None,)
-    if user is None or not user.is_authenticated:
-        return Origin("user", address=_address(client[0]))
-    return Origin.of(user, _address(client[0]))
-
-
-def _address(text: Any) -> str | None:
-    """The address of the other end, or None where there is none (a unix socket)."""
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
 
 
 def is_ours(scope: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from django.core.cache import cache
@@ -154,7 +155,7 @@ def name_of(user: User) -> str:
         return user.get_username()
 
 
-def join_as_guest(course: Course, name: str, address: str | None, how: str) -> Enrollment:
+def join_as_guest(course: Course, name: str, by: audit.Origin, how: str) -> Enrollment:
     """A guest with a name that nobody here has. Raises Refused. The course's row is held for a moment."""
     name = _guests_name(name)
     with transaction.atomic():
@@ -167,7 +168,8 @@ def join_as_guest(course: Course, name: str, address: str | None, how: str) -> E
         guest = Enrollment.objects.create(
             course=course, user=user, name=name, is_guest=True, account_made=True
         )
-        trail.record("course.join", audit.Origin.of(user, address), course, by=how, guest=name)
+        guest_now = replace(by, user_id=user.pk, name=username, role="user")
+        trail.record("course.join", guest_now, course, by=how, guest=name)
     return guest
 
 

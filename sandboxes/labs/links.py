@@ -19,10 +19,9 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare, salted_hmac
 
-from sandboxes.lifecycle import audit
+from sandboxes.lifecycle import audit, origins
 from sandboxes.models import User
 from sandboxes.models.ids import ALPHABET
-from sandboxes.views.web import address
 
 from . import accounts, trail
 from .models import Enrollment
@@ -80,8 +79,11 @@ def enter(request: HttpRequest, person: Enrollment, how: str) -> None:
     """Sign them in, for this course only. The session gets a new key."""
     login(request, person.user, backend=settings.AUTHENTICATION_BACKENDS[0])
     request.session[COURSE], request.session[VERSION] = person.course_id, person.link_version
-    origin = audit.Origin.of(person.user, address(request))
-    audit.record("user.sign_in", origin, detail={"by": how, **trail.places(person.course)})
+    audit.record(
+        "user.sign_in",
+        origins.of_request(request, person.user),
+        detail={"by": how, **trail.places(person.course)},
+    )
 
 
 def is_limited(request: HttpRequest) -> bool:

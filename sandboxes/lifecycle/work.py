@@ -21,6 +21,8 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from sandboxes import request_ids
+
 from . import process
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,8 @@ class Pool:
                 self._threads += 1
                 name = f"{self.name}-{self._threads}"
                 threading.Thread(target=self._serve, name=name, daemon=True).start()
-        self._jobs.put(lambda: self._do(future, fn, args))
+        asked_by = request_ids.current.get()
+        self._jobs.put(lambda: self._do(future, fn, args, asked_by))
         return future
 
     def is_idle(self) -> bool:
@@ -75,7 +78,8 @@ class Pool:
                 job = self._jobs.get()
             job()
 
-    def _do(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...]) -> None:
+    def _do(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], asked_by: str) -> None:
+        request_ids.current.set(asked_by)
         try:
             result = fn(*args)
         except BaseException as error:  # a thread of the pool must outlive its jobs

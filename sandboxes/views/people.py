@@ -6,6 +6,9 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render, resolve_url
 from django.views.decorators.debug import sensitive_post_parameters
@@ -13,13 +16,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from sandboxes import access
 from sandboxes.forms import ProfileForm, SignInForm, password_form
-from sandboxes.lifecycle import audit, quotas
+from sandboxes.lifecycle import audit, origins, quotas, refusals, snapshots
 from sandboxes.models import Outcome, User
 
 from . import throttle
-from .web import Request, address, back, onward, origin, private, say, unkept
+from .web import Request, back, onward, origin, private, say, unkept
 
 PAGES = ["GET", "HEAD", "POST"]
+TOO_MANY = refusals.Refused("", "Too many wrong tries; asked to wait.")
 
 
 @sensitive_post_parameters("password")
@@ -45,29 +49,40 @@ def status(request: Request, wait: int) -> int:
 
 def not_in(request: Request, wait: int) -> None:
     """Count and record a refusal; the name only if somebody has it (people type passwords there)."""
+    user = User.objects.filter(username=request.POST.get("username", "")[:150].replace("\0", "")).first()
+    who = origins.of_request(request, user)
     if wait:
+        refusals.note("user.sign_in", who, TOO_MANY)
         return
     throttle.count(request)
-    user = User.objects.filter(username=request.POST.get("username", "")[:150].replace("\0", "")).first()
-    name = user.username if user else ""
-    who = audit.Origin("user", user.pk if user else None, name, address(request))
     audit.record("user.sign_in", who, outcome=Outcome.REFUSED, reason="Wrong name or password.")
 
 
 def enter(request: Request, user: Any, how: str) -> HttpResponse:
     """Sign the person in under a new session key, and lead them to where they were going."""
-    login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+    with transaction.atomic():
+        login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        audit.record("user.sign_in", origin(request), detail={"by": how})
     throttle.forget(request)
-    audit.record("user.sign_in", origin(request), detail={"by": how})
     return unkept(back(request, "sandbox_list"))
+
+
+@require_http_methods(PAGES)
+def admin_door(request: Request) -> HttpResponse:
+    """Where the admin sends whom it does not let in: to the one sign-in page; who is in already may not."""
+    known: bool = request.user.is_authenticated
+    if known:
+        raise PermissionDenied
+    return redirect_to_login(onward(request) or resolve_url("admin:index"))
 
 
 @require_POST
 def sign_out(request: Request) -> HttpResponse:
     """End the session; open sockets of it are closed within two seconds."""
-    if request.user.is_authenticated:
-        audit.record("user.sign_out", origin(request))
-    logout(request)
+    with transaction.atomic():
+        if request.user.is_authenticated:
+            audit.record("user.sign_out", origin(request))
+        logout(request)
     return say(request, back(request, "sign_in"), "success", "You are signed out.")
 
 
@@ -95,15 +110,26 @@ def profile(request: Request) -> HttpResponse:
         return saved(request, form, which or "")
     if form is not None:
         request.user.refresh_from_db()
+        field, errors = next(iter(form.errors.items()))
+        refusals.note(act(which or ""), origin(request), refusals.Refused(field, str(errors[0])))
     context = {"about": about, "secret": secret, "usage": quotas.usage(request.user)}
     return render(request, "people/profile.html", context, status=422 if request.method == "POST" else 200)
 
 
+def act(which: str) -> str:
+    """The action word of a form."""
+    return "user.password" if which == "password" else "user.profile"
+
+
 def saved(request: Request, form: Any, which: str) -> HttpResponse:
     """Save, keep this session alive through a new password, and put it on record."""
-    form.save()
+    with transaction.atomic():
+        before = snapshots.of(User.objects.get(pk=request.user.pk), form.fields)
+        form.save()
+        told = {} if which == "password" else snapshots.of(request.user, form.fields)
+        facts = snapshots.changes(before if told else {}, told)
+        audit.record(act(which), origin(request), changes=facts)
     if which == "password":
         update_session_auth_hash(request, form.user)
-    audit.record(f"user.{'password' if which == 'password' else 'profile'}", origin(request))
     text = "Your password is set." if which == "password" else "Saved."
     return say(request, back(request, "profile"), "success", text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +18,11 @@ from django_htmx.middleware import HtmxDetails
 
 from sandboxes.access import Hidden
 from sandboxes.engine import get_engine
-from sandboxes.lifecycle import audit, refusals
+from sandboxes.lifecycle import audit, origins, refusals
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import User
 
+address = origins.address
 View = Callable[..., HttpResponse]
 
 
@@ -95,16 +95,8 @@ def staff_only(request: Request) -> None:
 
 
 def origin(request: Request) -> audit.Origin:
-    """Who acts, and from which address, for the record."""
-    return audit.Origin.of(request.user, address(request))
-
-
-def address(request: HttpRequest) -> str | None:
-    """The address of the other end, or None where there is none (a unix socket)."""
-    try:
-        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
-    except ValueError:
-        return None
+    """Who acts, and from where, for the record."""
+    return origins.of_request(request)
 
 
 def say(request: Request, response: HttpResponse, level: str, text: str) -> HttpResponse:

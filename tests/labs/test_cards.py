@@ -11,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from sandboxes import settings as ours
 from sandboxes.labs import cards, joining, links, mailing
 from sandboxes.labs.models import Course, Enrollment
+from sandboxes.lifecycle import audit
 from sandboxes.models import Event, User
 
 from .conftest import PROF
@@ -51,7 +52,7 @@ def test_cards_of_one_section(class_of, ines):
 
 def test_guests_and_those_taken_out_have_no_card(class_of, ines):
     Course.objects.update(guests_allowed=True)
-    joining.join_as_guest(Course.objects.get(), "Greta", None, "code")
+    joining.join_as_guest(Course.objects.get(), "Greta", audit.Origin("user"), "code")
     Enrollment.objects.filter(name="Ada Lund").update(removed_at=class_of.created_at)
     page = text(browser(ines).get(f"/courses/{class_of.pk}/cards/"))
     assert "Greta" not in page

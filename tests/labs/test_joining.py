@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from sandboxes.labs import joining
 from sandboxes.labs.models import Course, Enrollment
+from sandboxes.lifecycle import audit
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event, Outcome, User
 
@@ -223,9 +224,9 @@ def test_guests_have_names_of_their_own(guests, code):
 
 def test_there_is_a_last_guest(guests, monkeypatch):
     monkeypatch.setattr(joining, "MOST_GUESTS", 1)
-    joining.join_as_guest(guests, "Greta", None, "code")
+    joining.join_as_guest(guests, "Greta", audit.Origin("user"), "code")
     with pytest.raises(Refused, match="no place"):
-        joining.join_as_guest(guests, "Gustav", None, "code")
+        joining.join_as_guest(guests, "Gustav", audit.Origin("user"), "code")
 
 
 def test_a_guest_of_one_course_joins_no_other(guests, code):

@@ -8,6 +8,7 @@ from django.urls import reverse
 
 from sandboxes.labs import links, roster, roster_lines
 from sandboxes.labs.models import Course, Enrollment, Role
+from sandboxes.lifecycle import audit
 from sandboxes.models import Event, Outcome, User
 
 from .conftest import PROF, enroll, rounds
@@ -264,7 +265,7 @@ def test_a_guests_link_is_for_their_course(course):
     from sandboxes.labs import joining
 
     Course.objects.update(guests_allowed=True)
-    guest = joining.join_as_guest(Course.objects.get(), "Greta", None, "code")
+    guest = joining.join_as_guest(Course.objects.get(), "Greta", audit.Origin("user"), "code")
     client = browser(None)
     assert client.post(links.path(guest)).status_code == 303
     assert client.get("/profile/").status_code == 403

@@ -12,7 +12,8 @@ from .conftest import HTMX, browser, text
 
 pytestmark = pytest.mark.django_db
 
-OPEN = {"sign_in", "sign_out", "sign_in_link", "healthz", "readyz", "metrics"}
+OPEN = {"sign_in", "sign_out", "sign_in_link", "healthz", "readyz", "metrics",
+        "admin_door", "admin_sign_out", "admin_password"}  # fmt: skip
 """What needs no session."""
 
 # name: (method, anonymous, owner, stranger, staff)

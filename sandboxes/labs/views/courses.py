@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
@@ -13,6 +12,7 @@ from sandboxes.labs import gate, joining, members
 from sandboxes.labs.forms_people import CourseForm, note, posted
 from sandboxes.labs.models import Course, Enrollment
 from sandboxes.lifecycle import refusals
+from sandboxes.views.middleware import KnownRefusal
 from sandboxes.views.web import Request, back, origin, private, say
 
 PAGES = ["GET", "HEAD", "POST"]
@@ -40,7 +40,7 @@ def course_new(request: Request) -> HttpResponse:
     """The form of a new course; who makes it is its instructor."""
     if not gate.may_create(request.user):
         refusals.note("course.create", origin(request), refusals.Refused("", "They may not make courses."))
-        raise PermissionDenied
+        raise KnownRefusal
     form = CourseForm(posted(request))
     if request.method == "POST" and form.is_valid():
         course = members.create(request.user, origin(request), form.cleaned_data)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from sandboxes.labs import cards, gate, joining, links, mailing, trail
 from sandboxes.labs.models import Course, Enrollment
-from sandboxes.lifecycle import audit, refusals
+from sandboxes.lifecycle import refusals
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.filters import clean
 from sandboxes.views.web import Request, address, back, origin, private, say, see_other, unkept
@@ -24,12 +24,6 @@ from sandboxes.views.web import Request, address, back, origin, private, say, se
 PAGES = ["GET", "HEAD", "POST"]
 NO_INVITE = Refused("", "An invite link that leads nowhere.")
 NO_LINK = Refused("", "A personal link that does not work.")
-
-
-def visitor(request: Request) -> audit.Origin:
-    """Who knocks: somebody signed in, or an address."""
-    known: bool = request.user.is_authenticated
-    return origin(request) if known else audit.Origin("user", address=address(request))
 
 
 # -- the code and the invite link ---------------------------------------------------------------
@@ -53,7 +47,7 @@ def join(request: Request) -> HttpResponse:
 
 def code_page(request: Request, code: str, refusal: Refused, status: int) -> HttpResponse:
     """The code's field with what was wrong, which is on record in bounds; what was typed is not."""
-    refusals.note("course.join", visitor(request), refusal)
+    refusals.note("course.join", origin(request), refusal)
     return unkept(render(request, "labs/join.html", {"code": code, "problem": str(refusal)}, status=status))
 
 
@@ -62,7 +56,7 @@ def join_invite(request: Request, secret: str) -> HttpResponse:
     """Come in by the invite link."""
     course = joining.by_invite(secret)
     if course is None:
-        refusals.note("course.join", visitor(request), NO_INVITE)
+        refusals.note("course.join", origin(request), NO_INVITE)
         return unkept(render(request, "labs/join_gone.html", status=410))
     facts = {"onward": reverse("join_invite", args=[secret])}
     if request.method != "POST":
@@ -81,7 +75,7 @@ def come_in(request: Request, course: Course, how: str, facts: dict[str, Any]) -
             only = request.session.get(links.COURSE, "")
             joining.join(course, request.user, origin(request), how, only)
         else:
-            links.enter(request, joining.join_as_guest(course, name, address(request), how), "guest")
+            links.enter(request, joining.join_as_guest(course, name, origin(request), how), "guest")
     except Refused as refusal:
         note(request, course, refusal)
         shown = {"course": course, "problem": str(refusal), "name": clean(name)}
@@ -91,7 +85,7 @@ def come_in(request: Request, course: Course, how: str, facts: dict[str, Any]) -
 
 def note(request: Request, course: Course, refusal: Refused) -> None:
     """On record in bounds, with the course."""
-    refusals.note("course.join", visitor(request), refusal, None, **trail.places(course))
+    refusals.note("course.join", origin(request), refusal, None, **trail.places(course))
 
 
 # -- the personal link --------------------------------------------------------------------------
@@ -102,7 +96,7 @@ def join_link(request: Request, pk: int, signature: str) -> HttpResponse:
     """The page shows a button, and only the button signs in: what previews links opens nothing."""
     person = links.person_of(pk, signature)
     if person is None:
-        refusals.note("user.sign_in", visitor(request), NO_LINK)
+        refusals.note("user.sign_in", origin(request), NO_LINK)
         return unkept(render(request, "labs/join_gone.html", {"personal": True}, status=410))
     course = resolve_url("course_detail", person.course_id)
     if request.user.pk == person.user_id:

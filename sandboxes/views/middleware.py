@@ -1,0 +1,68 @@
+"""Around every request: its id, and that a refusal of the whole page is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from sandboxes import request_ids
+from sandboxes.lifecycle import origins, refusals
+
+NOT_ALLOWED = refusals.Refused("", "They may not.")
+
+
+class KnownRefusal(PermissionDenied):
+    """A refusal that is on record already, in better words."""
+
+
+class Requests:
+    """Gives each request an id, which the answer names; a PermissionDenied goes on record."""
+
+    sync_capable = async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self.get_response = get_response
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> Any:
+        if self.is_async:
+            return self.answer(request)
+        known = begin(request)
+        response = self.get_response(request)
+        request_ids.current.reset(known)
+        return told(request, response)
+
+    async def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """The same for a server that speaks ASGI."""
+        known = begin(request)
+        response = await self.get_response(request)
+        request_ids.current.reset(known)
+        return told(request, response)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Answered as ever; whose request it was, and for what, is on record in bounds."""
+        if isinstance(exception, PermissionDenied) and not isinstance(exception, KnownRefusal):
+            note(request)
+
+
+def begin(request: HttpRequest) -> Any:
+    request.request_id = request_ids.accept(request.headers.get(request_ids.HEADER, ""))  # type: ignore[attr-defined]
+    return request_ids.current.set(request.request_id)  # type: ignore[attr-defined]
+
+
+def told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    response.headers[request_ids.HEADER] = request.request_id  # type: ignore[attr-defined]
+    return response
+
+
+def note(request: HttpRequest) -> None:
+    """Put on record that somebody wanted a page, or an act, that is not for them."""
+    facts = {"path": request.path[:200], "method": request.method or ""}
+    refusals.note("page.open", origins.of_request(request), NOT_ALLOWED, None, **facts)
