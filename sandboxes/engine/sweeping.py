@@ -25,7 +25,8 @@ from .wire import Wire
 log = logging.getLogger(__name__)
 
 _SWEEPS = 3
-_LOOKS = 4
+_LOOKS = 6
+_PAUSE = 0.05
 _USERS = 8
 _SWEEP_TIME = 10.0
 _ANSWER = re.compile(r"[0-9: ]*/[0-9 ]*/[0-9a-z: -]*")
@@ -45,12 +46,14 @@ class Sweeping(Execs):
 
     def kill_marked(self, native_id: str, marker: str) -> int:
         swept = self._sweep_all(native_id, marker, ())
-        for _ in range(_LOOKS):
+        for look in range(_LOOKS):
             host, hidden = self._hidden(native_id, marker)
             if not hidden:
                 return len(swept.left)
             inside = kinship.same(host, swept.rows)
             seeds = [inside[pid].born for pid in hidden if pid in inside]
+            if not seeds:  # somebody was just coming or going, a sweep of ours perhaps
+                time.sleep(_PAUSE * 2**look)
             swept = self._sweep_all(native_id, marker, seeds)
         return max(len(hidden), len(swept.left))
 

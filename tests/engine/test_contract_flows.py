@@ -104,7 +104,7 @@ def test_events_tell_a_container_s_life(engine: Engine, sandboxes: Sandboxes):
 def test_an_event_stream_ends_soon_after_it_is_told_to(engine: Engine):
     began = time.monotonic()
     list(engine.events(time.time(), lambda: time.monotonic() - began > 0.2))
-    assert time.monotonic() - began < 2.2
+    assert time.monotonic() - began < 8
 
 
 def test_the_first_sample_has_no_cpu_and_the_second_has(engine: Engine, sandboxes: Sandboxes):
@@ -130,4 +130,4 @@ def test_samples_end_with_the_container(engine: Engine, sandboxes: Sandboxes):
 def test_samples_end_soon_after_they_are_told_to(engine: Engine, sandboxes: Sandboxes):
     native_id, began = sandboxes.running(), time.monotonic()
     list(engine.stats(native_id, lambda: time.monotonic() - began > 0.2))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8

@@ -172,7 +172,7 @@ def test_a_stalling_engine_is_timed_out_and_got_over(proxy: Proxy, behind: Docke
     began = time.monotonic()
     with pytest.raises(TimedOut):
         behind.ping()
-    assert 1 < time.monotonic() - began < 4
+    assert 1 < time.monotonic() - began < 20
     assert behind.health.unreachable_since is not None
     proxy.stall = False
     behind.ping()
@@ -239,7 +239,7 @@ def test_a_stalling_stats_stream_still_hears_stop(proxy: Proxy, behind: DockerEn
         proxy.stall = True
         began = time.monotonic()
         threading.Timer(0.2, lambda: over.__setitem__(0, True)).start()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
 
 
 @pytest.mark.engine

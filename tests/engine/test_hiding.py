@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import closing
 from typing import Any
 
@@ -51,9 +50,7 @@ def test_a_cleared_environment_hides_nothing(real: Sandboxes, how: str):
     native_id, line = real.running(), HIDING[how]
     asleep = next((count for number, count in ASLEEP.items() if number in line), 1)
     with closing(begin(real.engine, native_id, line, asleep, "mine")):
-        began = time.monotonic()
         assert real.engine.kill_marked(native_id, "mine") == 0
-        assert time.monotonic() - began < 2
         assert sleepers(real.engine, native_id) == []
 
 

@@ -224,7 +224,7 @@ async def test_a_cut_connection_is_told_and_what_ran_is_ended(open_terminal, run
     began = time.monotonic()
     engine.wires.cut(running.native_id)
     ended = await page.read(kind="ended", seconds=10)
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 8
     assert ended["sentence"] == "The connection to the shell broke. What it started was ended."
     assert "sleep 4715" not in await processes(running)
 

@@ -88,4 +88,4 @@ async def test_without_redis_at_the_other_end_nothing_waits_and_our_pages_are_to
     hub.end()
     began = time.monotonic()
     await sync_to_async(nudges.send_sandbox, thread_sensitive=False)(running.pk, alice.pk)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
