@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ LONGEST = 1000
 """Characters of a message."""
 BEGUN = "begun "
 """A result that was claimed says so, and when, until its command is known."""
+TALKING = (LabStatus.PLANNED, LabStatus.OPEN)
 ACTIONS = {"pause": "paused", "resume": "resumed", "restart": "restarted"}
 
 
@@ -47,6 +49,8 @@ def chosen(lab: Lab, ids: Sequence[str]) -> QuerySet[Seat]:
 def message(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None = None) -> int:
     """Tell everyone (``seats`` None) or some; to how many. Raises Refused."""
     text = text.strip()
+    if lab.status not in TALKING:
+        raise Refused("", f"This lab is {lab.status}: nobody would read it.")
     if not text or len(text) > LONGEST or "\0" in text:
         raise Refused("text", f"Write a message of 1 to {LONGEST} characters.")
     if seats is None:
@@ -65,9 +69,8 @@ def message(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None 
 
 def _to_all(lab: Lab, text: str, by: audit.Origin) -> int:
     with transaction.atomic():
-        made = Message.objects.create(lab=lab, by_name=by.name, text=text)
         trail.record("lab.message", by, lab, seats="all")
-        trail.nudge(lab, "message", **_told(made))
+        trail.tell(lab, text, by.name)
     return lab.seats.exclude(status=SeatStatus.CLOSED).count()
 
 
@@ -95,10 +98,12 @@ def act(action: str, seats: Iterable[Seat], by: audit.Origin) -> tuple[int, list
 
 def extend(seats: Iterable[Seat], by: audit.Origin, minutes: int) -> int:
     """Extra time for each; how many."""
-    rows = list(seats)
-    for seat in rows:
-        opening.extend_seat(seat, by, minutes * 60)
-    return len(rows)
+    count = 0
+    for seat in seats:
+        with suppress(Refused):  # it was closed meanwhile
+            opening.extend_seat(seat, by, minutes * 60)
+            count += 1
+    return count
 
 
 # -- runs ---------------------------------------------------------------------------------------

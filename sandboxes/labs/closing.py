@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Q
@@ -10,27 +10,83 @@ from django.utils import timezone
 
 from sandboxes.lifecycle import actions, audit, transitions
 from sandboxes.models import Sandbox, Status
+from sandboxes.units import format_duration
 
 from . import files, opening, seats, trail
-from .models import Lab, LabStatus, Message, Seat, SeatStatus
+from .models import Lab, LabStatus, Seat, SeatStatus
 
 WAVE = 4
+"""Seats that are saved and removed in one round."""
 KEPT = timedelta(days=1)
 """How long a sandbox whose work could not be saved stays, stopped, after its lab."""
-"""Seats that are saved and removed in one round."""
+HERE = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.READY, SeatStatus.FAILED)
 EVERY = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner", "sandbox__image")
 
 
+# -- warn ---------------------------------------------------------------------------------------
+
+
 def warn() -> None:
-    """Tell everybody of a lab that ends soon, once."""
+    """Tell everybody of a lab that ends soon, once; and who has extra time of their own end."""
     soon = timezone.now() + opening.WARNING
-    for lab in Lab.objects.filter(status=LabStatus.OPEN, closes_at__lte=soon, warned_at=None):
+    open_ones = Lab.objects.filter(status=LabStatus.OPEN, closes_at__lte=soon)
+    for lab in open_ones.filter(warned_at=None).select_related("course"):
         with transaction.atomic():
             if Lab.objects.filter(pk=lab.pk, warned_at=None).update(warned_at=timezone.now()):
-                minutes = max(round((lab.closes_at - timezone.now()).total_seconds() / 60), 1)
-                text = f"This lab closes in {minutes} min. Your files are saved then."
-                Message.objects.create(lab=lab, by_name="", text=text)
-                trail.nudge(lab, "message", text=text, by="")
+                trail.tell(
+                    lab, f"This lab closes in {_minutes(lab.closes_at)} min. Your files are saved then."
+                )
+                _comfort(lab)
+    _warn_late(soon)
+
+
+def _comfort(lab: Lab) -> None:
+    """Who has more time than the others is told so, lest they hurry."""
+    for seat in lab.seats.filter(extra__gt=0, status__in=HERE).select_related("lab"):
+        trail.tell(seat, f"You have {format_duration(seat.extra)} more than the others.")
+
+
+def _warn_late(soon: datetime) -> None:
+    """Those with extra time whose own end is near, once each."""
+    mine = Q(
+        extra__gt=0, warned_at=None, status__in=HERE, lab__status=LabStatus.OPEN, lab__closes_at__lte=soon
+    )
+    for seat in Seat.objects.filter(mine).select_related("lab"):
+        if seat.closes_at > soon:
+            continue
+        with transaction.atomic():
+            if Seat.objects.filter(pk=seat.pk, warned_at=None).update(warned_at=timezone.now()):
+                text = f"Your extra time ends in {_minutes(seat.closes_at)} min. Your files are saved then."
+                trail.tell(seat, text)
+
+
+def _minutes(at: datetime) -> int:
+    return max(round((at - timezone.now()).total_seconds() / 60), 1)
+
+
+def begin(lab: Lab, by: audit.Origin, name: str, minutes: int = 0) -> bool:
+    """Close by hand, now or in some minutes; everybody in the room is told. False when it is not open.
+
+    ``name`` is what people call who does it. Who has extra time has it also after those minutes.
+    """
+    with transaction.atomic():
+        if not minutes:
+            if lab.status == LabStatus.OPEN:
+                trail.tell(lab, f"{name} closes this lab now. Your files are being saved.")
+            return opening.close_lab(lab, by)
+        row = Lab.objects.select_for_update().get(pk=lab.pk)
+        closes = min(timezone.now() + timedelta(minutes=minutes), row.closes_at)
+        if row.status != LabStatus.OPEN:
+            return False
+        Lab.objects.filter(pk=lab.pk).update(closes_at=closes, warned_at=timezone.now())
+        lab.refresh_from_db()
+        trail.record("lab.close_soon", by, lab, closes_at=closes.isoformat(timespec="seconds"))
+        trail.tell(lab, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
+        trail.nudge(lab)
+    return True
+
+
+# -- close --------------------------------------------------------------------------------------
 
 
 def close_due() -> None:
@@ -62,7 +118,26 @@ def go_on() -> bool:
         done = done or bool(closed)
         if not wave:
             _finish(lab)
-    return done
+    return _save_again() or done
+
+
+def again(seat: Seat, by: audit.Origin) -> bool:
+    """Try once more to save what could not be saved, while its sandbox is still there; the loop does it."""
+    sandbox = seat.sandbox
+    if not seat.saved_reason or sandbox is None or sandbox.status == Status.REMOVED:
+        return False
+    with transaction.atomic():
+        if not seats.change(seat, SeatStatus.CLOSED, SeatStatus.SAVING, saved_reason=""):
+            return False
+        trail.record("seat.save_again", by, seat)
+        trail.nudge(seat)
+    return True
+
+
+def _save_again() -> bool:
+    """Seats that are saved once more though their lab is closed; whether something was done."""
+    rows = Seat.objects.filter(status=SeatStatus.SAVING, lab__status=LabStatus.CLOSED)
+    return bool([seat for seat in rows.select_related(*EVERY)[:WAVE] if close_seat(seat)])
 
 
 def close_seat(seat: Seat) -> bool:
@@ -89,6 +164,8 @@ def close_seat(seat: Seat) -> bool:
 
 def _let_go(seat: Seat, sandbox: Sandbox) -> None:
     """Remove it; where the work could not be saved, only stop it and keep it for a while."""
+    if seat.saved_reason and sandbox.status == Status.STOPPED:
+        return  # it could not be woken; it stays until its time is over
     if not seat.saved_reason or sandbox.status != Status.RUNNING:
         actions.remove(sandbox, by=audit.SYSTEM, wait=None, reason="the lab was closed")
         return

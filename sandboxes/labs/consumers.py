@@ -6,8 +6,8 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from sandboxes.consumers.base import NOT_FOUND, Message, SocketConsumer
-from sandboxes.lifecycle import refusals
+from sandboxes.consumers.base import Message, SocketConsumer
+from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Sandbox
 
 from . import looking, wall, watching
@@ -26,6 +26,8 @@ class TeachingConsumer(SocketConsumer):
 
     rate, burst = 20.0, 60.0
     place = Place("", "", "", 0)
+    what = "seat"
+    """The word for it, for whom it is not there."""
 
     async def opened(self, sandbox: Sandbox | None) -> None:
         """Steps: 1. the place 2. the right to it 3. its topics."""
@@ -61,8 +63,9 @@ class TeachingConsumer(SocketConsumer):
         if self.is_over:
             return
         watching.open_sockets.discard(self)
-        await self._note("seat.view", refusals.MISSING, None)
-        await self.goodbye(NOT_FOUND, "not_found", 4404)
+        missing = Refused("", f"There is no such {self.what}.")
+        await self._note(f"{self.what}.view", missing, None)
+        await self.goodbye(missing.message, "not_found", 4404)
 
     def hear(self, message: Message) -> None:
         """What a round of watching found (see there); here nobody waits for it."""
@@ -116,6 +119,8 @@ class SeatConsumer(TeachingConsumer):
 
 class WallConsumer(TeachingConsumer):
     """A lab's wall, for its staff."""
+
+    what = "lab"
 
     def place_of(self, pk: str) -> Place | None:
         row = Lab.objects.filter(pk=pk).only("course_id").first()

@@ -40,6 +40,12 @@ def places_of(user: Any) -> QuerySet[Enrollment]:
     return rows.select_related("course").order_by("course__title", "course_id")
 
 
+def called(course: Course, user: Any) -> str:
+    """What people of a course know somebody as."""
+    person = gate.enrollment(user, course)
+    return person.name if person else user.get_full_name() or user.get_username()
+
+
 def others(user: Any) -> list[Course]:
     """For site staff: courses that they are not in."""
     if not user.is_staff:

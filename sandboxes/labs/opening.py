@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
@@ -143,12 +144,19 @@ def close_lab(lab: Lab, by: audit.Origin, reason: str = "") -> bool:
 
 
 def extend_lab(lab: Lab, by: audit.Origin, seconds: int) -> bool:
-    """Give everybody more time; sandboxes too. False when it is not open."""
+    """Give everybody more time; sandboxes too. False when it is not open.
+
+    Raises Refused once seats were closed: their students' work is saved and their sandboxes are gone.
+    """
     with transaction.atomic():
-        closes = lab.closes_at + timedelta(seconds=seconds)
-        columns: dict[str, Any] = {"closes_at": closes, "warned_at": None}
-        if not Lab.objects.filter(pk=lab.pk, status=LabStatus.OPEN).update(**columns):
+        row = Lab.objects.select_for_update().get(pk=lab.pk)  # two who press at once both count
+        closes = row.closes_at + timedelta(seconds=seconds)
+        if row.status != LabStatus.OPEN:
             return False
+        if lab.seats.filter(status__in=OVER).exists():
+            raise Refused("", TOO_LATE)
+        Lab.objects.filter(pk=lab.pk).update(closes_at=closes, warned_at=None)
+        lab.seats.update(warned_at=None)
         lab.refresh_from_db()
         trail.record("lab.extend", by, lab, seconds=seconds, closes_at=closes.isoformat(timespec="seconds"))
         trail.nudge(lab)
@@ -157,10 +165,18 @@ def extend_lab(lab: Lab, by: audit.Origin, seconds: int) -> bool:
     return True
 
 
+OVER = (SeatStatus.SAVING, SeatStatus.CLOSED)
+TOO_LATE = (
+    "Its time is over and seats are closed already. Give those who still work extra time, each by name."
+)
+
+
 def extend_seat(seat: Seat, by: audit.Origin, seconds: int) -> None:
-    """Extra time for one student."""
+    """Extra time for one student. Raises Refused once the seat, or the lab, is closed."""
     with transaction.atomic():
-        Seat.objects.filter(pk=seat.pk).update(extra=seat.extra + seconds, changed_at=timezone.now())
+        rows = Seat.objects.filter(pk=seat.pk, lab__status=LabStatus.OPEN).exclude(status__in=OVER)
+        if not rows.update(extra=F("extra") + seconds, warned_at=None, changed_at=timezone.now()):
+            raise Refused("", f"{seat.enrollment.name}’s seat is closed, or is being saved.")
         trail.record("seat.extend", by, seat, seconds=seconds)
         trail.nudge(seat)
     seat.refresh_from_db()

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sandboxes.lifecycle import actions, audit
@@ -39,6 +40,15 @@ def change(seat: Seat, was: SeatStatus, to: SeatStatus, **columns: Any) -> bool:
 def waiting() -> int:
     """How many seats of open labs wait to be started: the length of the queue, for /metrics."""
     return Seat.objects.waiting().filter(lab__status=LabStatus.OPEN).count()
+
+
+def unsaved(ids: Any) -> QuerySet[Any, str | None]:
+    """Of these ids (or a query of ids), sandboxes of seats whose work is still to be saved.
+
+    An engine that was away at a lab's end answers the clock and us at the same moment (SANDBOX_SPARE_RULE).
+    """
+    rows = Seat.objects.exclude(status=SeatStatus.CLOSED).filter(sandbox__in=ids, saved_at=None)
+    return rows.order_by().values_list("sandbox", flat=True)
 
 
 # -- into the queue -----------------------------------------------------------------------------
@@ -78,9 +88,12 @@ def retry(seat: Seat, origin: audit.Origin) -> bool:
             "queued_at": timezone.now(),
             "sandbox": None,
         }
+        before = seat.sandbox
         done = change(seat, SeatStatus.FAILED, SeatStatus.WAITING, **columns)
         if done:
             trail.record("seat.retry", origin, seat)
+    if done and before is not None and before.status != Status.REMOVED:
+        actions.remove(before, by=origin, wait=0, reason="tried again")
     return done
 
 
@@ -115,7 +128,7 @@ def start(seat: Seat, origin: audit.Origin = audit.SYSTEM) -> None:
             seat.enrollment.user, version.image, origin=origin, name=_name(seat),
             memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
             lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
-            recording=recorded.asked(version),
+            recording=recorded.asked(version), lent=True,
         )  # fmt: skip
     except Refused as refusal:
         fail(seat, str(refusal))

@@ -10,7 +10,7 @@ from sandboxes.lifecycle import audit
 from sandboxes.live import nudges
 from sandboxes.models import Outcome, Sandbox
 
-from .models import Course, Enrollment, Lab, Seat
+from .models import Course, Enrollment, Lab, Message, Seat
 
 
 def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outcome: Outcome = Outcome.OK,
@@ -60,6 +60,14 @@ def places(what: Course | Lab | Seat) -> dict[str, str]:
     if isinstance(what, Lab):
         return {**places(what.course), "lab": what.pk, "lab_title": what.title}
     return {**places(what.lab), "seat": what.pk, "student": what.enrollment.name}
+
+
+def tell(what: Lab | Seat, text: str, by: str = "") -> Message:
+    """A message to everyone of a lab, or to one seat: kept, and shown once the transaction is through."""
+    lab, seat = (what.lab, what) if isinstance(what, Seat) else (what, None)
+    made = Message.objects.create(lab=lab, seat=seat, by_name=by, text=text)
+    nudge(what, "message", id=f"message-{made.pk}", text=text, by=by)
+    return made
 
 
 def nudge(what: Lab | Seat, kind: str = "changed", **facts: Any) -> None:

@@ -66,13 +66,14 @@ def launch(
     auto_remove: bool = False,
     launch_key: str | None = None,
     recording: Policy = NO_POLICY,
+    lent: bool = False,
 ) -> Sandbox:
     """Put a new sandbox on record and have it made; the record is there before the container.
 
     What is left out is as the image has it; ``recording`` is asked for beside the image's own and the
     install's, of which the strictest holds. The same ``launch_key`` of the same owner returns the
-    first sandbox. Raises Refused (on record by then) for input at fault or a full quota. Not inside
-    a transaction.
+    first sandbox; ``lent``: it counts in no quota of the owner's. Raises Refused (on record by then)
+    for input at fault or a full quota. Not inside a transaction.
     """
     key = _key(launch_key)
     known = _launched(owner, key)
@@ -83,7 +84,7 @@ def launch(
     try:
         offered = _offered(image)
         sandbox = _new(owner, offered, wish, strictest(of_image(offered), recording))
-        sandbox.auto_remove, sandbox.launch_key = bool(auto_remove), key
+        sandbox.auto_remove, sandbox.launch_key, sandbox.lent = bool(auto_remove), key, lent
         mine = _born(sandbox, origin)
     except Refused as refusal:
         refusals.record("sandbox.launch", origin, refusal, owner=owner.get_username())
@@ -171,7 +172,8 @@ def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
     process.hold()
     with transaction.atomic():
-        quotas.check(sandbox.owner, sandbox.memory)
+        if not sandbox.lent:
+            quotas.check(sandbox.owner, sandbox.memory)
         return transitions.born(sandbox, origin, facts)
 
 
@@ -275,7 +277,8 @@ def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, whe
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
     process.hold()
     with transaction.atomic():
-        quotas.check(sandbox.owner, sandbox.memory)
+        if not sandbox.lent:
+            quotas.check(sandbox.owner, sandbox.memory)
         until = timezone.now() + timedelta(seconds=sandbox.lifetime)
         return transitions.claim(sandbox, action, origin, where=where, reason=reason, expires_at=until)
 

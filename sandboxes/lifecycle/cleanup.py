@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError
@@ -45,6 +46,8 @@ CLEAR_EVERY = 60.0
 CLOCK_JUMP = 60.0
 """Seconds by which wall clock and monotonic clock may drift apart between two rounds."""
 LEASE_ROUNDS = 6
+SPARED = timedelta(days=1)
+"""For how long after its end a sandbox is left to whoever has to save what is in it."""
 
 
 @dataclass
@@ -134,9 +137,15 @@ def _redo(alive: set[str]) -> list[Job]:
 
 
 def _expire(now: datetime) -> list[Job]:
-    """What is past its end. The UPDATE that claims it looks at the end again, so extending wins."""
+    """What is past its end. The UPDATE that claims it looks at the end again, so extending wins.
+
+    What SANDBOX_SPARE_RULE names is left for a while to those who have something to do with it first.
+    """
     late = Q(expires_at__lte=now)
     rows = Sandbox.objects.present().filter(late).exclude(pending="remove")
+    if settings.SANDBOX_SPARE_RULE:
+        spared = import_string(settings.SANDBOX_SPARE_RULE)(rows.order_by().values("pk"))
+        rows = rows.exclude(pk__in=spared, expires_at__gt=now - SPARED)
     return _begun("expired", rows, "remove", reason="expired", where=late)
 
 

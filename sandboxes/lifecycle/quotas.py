@@ -33,8 +33,11 @@ class Usage:
 
 
 def usage(user: User) -> Usage:
-    """What this user's live sandboxes take, and the limits: their own, else the install's. One query."""
-    taken = Sandbox.objects.owned_by(user).live().aggregate(
+    """What this user's live sandboxes take, and the limits: their own, else the install's. One query.
+
+    What was lent to them (a seat's) does not count.
+    """
+    taken = Sandbox.objects.owned_by(user).live().filter(lent=False).aggregate(
         count=Count("pk"), memory=Coalesce(Sum("memory"), 0)
     )  # fmt: skip
     return Usage(taken["count"], sandboxes_limit(user), taken["memory"], memory_limit(user))

@@ -74,6 +74,7 @@ class Sandbox(models.Model):
     way, ``claim`` the token of whoever does it, ``claimed_by`` their process. ``launch_step`` says
     where a launch stands: waiting, pulling, starting. ``environment_name``, ``host``, ``native_id``
     and ``generation`` are the ref: where its container is, and which one of several it is.
+    ``lent``: it was launched for its owner by a wing above, and counts in no quota of theirs.
     ``recording`` is the policy of its launch: a later one does not change what people were told.
     """
 
@@ -92,6 +93,7 @@ class Sandbox(models.Model):
     environment = models.JSONField(default=dict, blank=True)
     auto_remove = models.BooleanField(default=False)
     lifetime = models.PositiveIntegerField()
+    lent = models.BooleanField(default=False, editable=False)
     launch_key = models.CharField(max_length=64, null=True, blank=True)
     recording = models.CharField(
         max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF, editable=False

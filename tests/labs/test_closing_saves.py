@@ -12,9 +12,9 @@ from django.utils import timezone
 from sandboxes.engine.base import Unreachable
 from sandboxes.labs import closing, files, opening
 from sandboxes.labs.models import Lab, Seat
-from sandboxes.lifecycle import actions
-from sandboxes.models import Status
-from tests.pages.conftest import browser
+from sandboxes.lifecycle import actions, cleanup
+from sandboxes.models import Event, Sandbox, Status, User
+from tests.pages.conftest import browser, text
 
 from .conftest import PROF, rounds
 
@@ -111,3 +111,64 @@ def test_work_that_could_not_be_saved_is_kept_in_its_sandbox(open_lab, seat, ali
     page = browser(alice).get(reverse("seat_detail", args=[mine.pk])).content.decode()
     assert "with everything in it" in page
     assert reverse("sandbox_detail", args=[mine.sandbox_id]) in page
+
+
+# -- the engine was away ------------------------------------------------------------------------
+
+
+def test_the_clock_does_not_beat_the_saving_after_a_long_outage(open_lab, seat, alice, saved):
+    long_ago = timezone.now() - timedelta(hours=1)
+    Lab.objects.update(closes_at=long_ago)
+    Sandbox.objects.update(expires_at=long_ago + timedelta(minutes=15))
+    cleanup.run_round()
+    assert seat(alice).sandbox.status == Status.RUNNING
+    rounds()
+    assert saved == {"Alice": "running", "Bob": "running"}
+    assert seat(alice).sandbox.status == Status.REMOVED
+
+
+def test_what_nobody_comes_to_save_is_removed_a_day_later(open_lab, seat, alice):
+    Sandbox.objects.update(expires_at=timezone.now() - timedelta(hours=25))
+    cleanup.run_round()
+    assert seat(alice).sandbox.status == Status.REMOVED
+
+
+# -- once more ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unsaved(open_lab, seat, alice, monkeypatch):
+    """Alice's seat, closed; its work could not be saved and is kept in its sandbox."""
+    with monkeypatch.context() as failing:
+        failing.setattr(files, "_save", lambda *_: files.SLOW)
+        opening.close_lab(open_lab, PROF)
+        rounds()
+    return seat(alice)
+
+
+def again(user: User, seat: Seat) -> str:
+    return text(browser(user).post(reverse("seat_save", args=[seat.pk]), follow=True))
+
+
+def test_staff_have_it_saved_again(unsaved, open_lab, seat, alice, ines, saved):
+    page = browser(ines).get(reverse("lab_detail", args=[open_lab.pk])).content.decode()
+    assert reverse("seat_save", args=[unsaved.pk]) in page
+    assert "saved once more" in again(ines, unsaved)
+    rounds()
+    assert saved == {"Alice": "running"}
+    assert (seat(alice).status, seat(alice).sandbox.status) == ("closed", Status.REMOVED)
+    assert Event.objects.get(action="seat.save_again").actor_name == "ines"
+
+
+def test_where_it_fails_again_it_is_kept_as_before(unsaved, seat, alice, ines, monkeypatch):
+    monkeypatch.setattr(files, "_save", lambda *_: files.SLOW)
+    again(ines, unsaved)
+    rounds()
+    assert (seat(alice).saved_reason, seat(alice).sandbox.status) == (files.SLOW, Status.STOPPED)
+
+
+def test_what_is_saved_is_not_saved_again(open_lab, seat, alice, ines, saved):
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    assert "nothing that could be saved" in again(ines, seat(alice))
+    assert browser(alice).post(reverse("seat_save", args=[seat(alice).pk])).status_code == 404

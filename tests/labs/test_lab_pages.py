@@ -158,7 +158,7 @@ def test_one_student_gets_more_time(page, open_lab, seat, alice):
 def test_one_student_gets_no_more_time_once_it_is_over(page, open_lab, seat, alice):
     opening.close_lab(open_lab, PROF)
     told = page[0].post(reverse("seat_extend", args=[seat(alice).pk]), follow=True)
-    assert "Only an open lab" in text(told)
+    assert "Alice’s seat is closed, or is being saved." in text(told)
     assert seat(alice).extra == 0
 
 

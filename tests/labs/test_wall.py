@@ -99,7 +99,9 @@ async def test_who_gets_a_socket(kind, who, open_lab, open_socket, other, reques
     assert (frame is None) == may
     if not may:
         assert (frame["type"], frame["code"]) == ("goodbye", "not_found")
-        assert await Event.objects.filter(action="seat.view", actor_name=who).aexists()
+        assert await Event.objects.filter(
+            action="seat.view" if kind == "seat" else "lab.view", actor_name=who
+        ).aexists()
 
 
 async def make_prof():

@@ -122,6 +122,12 @@ class Lab(models.Model):
         return self.status == LabStatus.OPEN
 
     @property
+    def lasts(self) -> timedelta:
+        """For how long it was planned, in whole minutes."""
+        planned = self.closes_at - (self.ready_by or self.created_at)
+        return timedelta(minutes=round(planned.total_seconds() / 60))
+
+    @property
     def kept_until(self) -> datetime | None:
         """Until when its saved work is kept; None: for ever, or it is not closed yet."""
         return until(self.closed_at)

@@ -53,7 +53,8 @@ class Seat(models.Model):
 
     ``steps`` are the numbers of the steps that are done, ``step`` the one worked on (from 1),
     ``step_since`` since when. ``typist`` is the member of staff who may type, ``typing_asked_by`` the
-    one who asked. ``saved_*`` tell of the saved workspace: file name, bytes, when, or why not.
+    one who asked. ``warned_at``: told that their extra time ends.
+    ``saved_*`` tell of the saved workspace: file name, bytes, when, or why not.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=ids.seat_id, editable=False)
@@ -69,6 +70,7 @@ class Seat(models.Model):
     ready_at = models.DateTimeField(null=True, blank=True)
     joined_at = models.DateTimeField(null=True, blank=True)
     seen_at = models.DateTimeField(null=True, blank=True)
+    warned_at = models.DateTimeField(null=True, blank=True)
     extra = models.PositiveIntegerField(default=0, help_text="Seconds beyond the lab's end.")
     step = models.PositiveIntegerField(default=1)
     steps = models.JSONField(default=list, blank=True)

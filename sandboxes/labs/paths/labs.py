@@ -11,4 +11,5 @@ urlpatterns: list[URLPattern] = [
     path("labs/<place:pk>/", labs.lab_detail, name="lab_detail"),
     path("labs/<place:pk>/do/<word:action>/", labs.lab_act, name="lab_act"),
     path("seats/<place:pk>/extend/", labs.seat_extend, name="seat_extend"),
+    path("seats/<place:pk>/save/", labs.seat_save, name="seat_save"),
 ]

@@ -137,7 +137,27 @@ def change(request: Request, course: Course) -> HttpResponse:
     act = ACTS.get(request.POST.get("do", ""))
     if act is None:
         return say(request, back(request, "course_join", course.pk), "warning", "That is not known here.")
+    word = request.POST["do"]
+    if "confirm" in request.GET and word in QUESTIONS:
+        return ask(request, course, word)
     return say(request, back(request, "course_join", course.pk), "success", act(request, course))
+
+
+QUESTIONS = {
+    "code": ("Make a new code?", "The one that is shown now ends at once. Who has joined stays."),
+    "invite": ("Renew the invite link?", "The present one leads nowhere from then on. Who has joined stays."),
+}
+
+
+def ask(request: Request, course: Course, word: str) -> HttpResponse:
+    """The question that a script asks by itself."""
+    question, consequence = QUESTIONS[word]
+    fields = {"do": word, "minutes": request.POST.get("minutes", "")}
+    context = {
+        "question": question, "consequence": consequence, "word": "Renew", "action": request.path,
+        "fields": fields, "keep": resolve_url("course_join", course.pk),
+    }  # fmt: skip
+    return render(request, "labs/confirm.html", context)
 
 
 def renew_code(request: Request, course: Course) -> str:

@@ -10,7 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from sandboxes.labs import gate, opening, seats, trail
+from sandboxes.labs import closing, gate, members, opening, seats, trail
 from sandboxes.labs.forms_labs import LabForm
 from sandboxes.labs.models import Enrollment, Lab, LabStatus, Seat, SeatStatus
 from sandboxes.lifecycle import audit, images
@@ -18,6 +18,8 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.web import Request, back, origin, private, say
 
 PAGES = ["GET", "HEAD", "POST"]
+IN_MINUTES = (0, 2, 5, 10)
+"""After which a lab can be closed by hand; 0: now."""
 MOST = 12 * 60
 """Minutes that can be given at once."""
 
@@ -97,7 +99,9 @@ def lab_act(request: Request, pk: str, action: str) -> HttpResponse:
         raise Http404("No such action.")
     lab = gate.get_lab(request.user, pk, gate.MANAGE if action in MANAGED else gate.ACT)
     if "confirm" in request.GET and action == "close":
-        return render(request, "labs/lab_close.html", {"lab": lab, "course": lab.course})
+        later = lab.seats.filter(extra__gt=0).count()
+        context = {"lab": lab, "course": lab.course, "later": later, "in_minutes": IN_MINUTES}
+        return render(request, "labs/lab_close.html", context)
     level, text = act(lab, origin(request), request)
     return answer(request, lab, level, text)
 
@@ -130,7 +134,12 @@ def extend(lab: Lab, by: audit.Origin, request: Request) -> Said:
         text = f"Give 1 to {MOST} minutes."
         trail.record("lab.extend", by, lab, outcome=trail.Outcome.REFUSED, reason=text)
         return "warning", text
-    if opening.extend_lab(lab, by, minutes * 60):
+    try:
+        done = opening.extend_lab(lab, by, minutes * 60)
+    except Refused as refusal:
+        trail.record("lab.extend", by, lab, outcome=trail.Outcome.REFUSED, reason=str(refusal))
+        return "warning", str(refusal)
+    if done:
         return "success", f"{minutes} minutes more for everybody."
     return "warning", "Only an open lab can be given more time."
 
@@ -163,10 +172,14 @@ def pull(lab: Lab, by: audit.Origin, request: Request) -> Said:
 
 
 def close(lab: Lab, by: audit.Origin, request: Request) -> Said:
-    """Save everybody's workspace and remove the sandboxes."""
-    if opening.close_lab(lab, by):
-        return "success", f"{lab.title} is being closed: workspaces are saved first."
-    return "info", "It is being closed, or closed, already."
+    """Save everybody's workspace and remove the sandboxes, now or in the minutes that were chosen."""
+    text = request.POST.get("minutes", "0")
+    minutes = int(text) if text in map(str, IN_MINUTES) else 0
+    if not closing.begin(lab, by, members.called(lab.course, request.user), minutes):
+        return "info", "It is being closed, or closed, already."
+    if minutes:
+        return "success", f"Everybody is told: it closes in {minutes} minutes."
+    return "success", f"{lab.title} is being closed: workspaces are saved first."
 
 
 ACTS = {"open": open_now, "extend": extend, "retry": retry_failed, "latecomers": add_latecomers, "pull": pull,
@@ -179,7 +192,20 @@ MANAGED = {"open", "close", "pull"}
 def seat_extend(request: Request, pk: str) -> HttpResponse:
     """Extra time for one student."""
     seat: Seat = gate.get_seat(request.user, pk, gate.ACT)
-    if seat.lab.status != LabStatus.OPEN:
-        return answer(request, seat.lab, "warning", "Only an open lab can be given more time.")
-    opening.extend_seat(seat, origin(request), 15 * 60)
+    try:
+        opening.extend_seat(seat, origin(request), 15 * 60)
+    except Refused as refusal:
+        by = origin(request)
+        trail.record("seat.extend", by, seat, outcome=trail.Outcome.REFUSED, reason=str(refusal))
+        return answer(request, seat.lab, "warning", str(refusal))
     return answer(request, seat.lab, "success", f"15 minutes more for {seat.enrollment.name}.")
+
+
+@require_POST
+@private
+def seat_save(request: Request, pk: str) -> HttpResponse:
+    """Once more, where the work could not be saved."""
+    seat: Seat = gate.get_seat(request.user, pk, gate.ACT)
+    if closing.again(seat, origin(request)):
+        return answer(request, seat.lab, "info", f"{seat.enrollment.name}’s work is being saved once more.")
+    return answer(request, seat.lab, "warning", "There is nothing that could be saved once more.")

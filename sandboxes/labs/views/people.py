@@ -7,7 +7,7 @@ from typing import Any
 from django.core.paginator import Paginator
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from sandboxes.access import Hidden
@@ -162,12 +162,24 @@ def roster_act(request: Request, pk: str, person: int, action: str) -> HttpRespo
     if act is None:
         raise Hidden(None, "course")
     one = get_person(course, person)
+    if "confirm" in request.GET and action == "renew":
+        return ask(request, one)
     try:
         level, text = act(request, one)
     except Refused as refusal:
         refused(request, course, f"roster.{action}", str(refusal))
         level, text = "warning", str(refusal)
     return say(request, back(request, "roster_person", course.pk, one.pk), level, text)
+
+
+def ask(request: Request, one: Enrollment) -> HttpResponse:
+    """The question that a script asks by itself."""
+    context = {
+        "question": f"Renew the link of {one.name}?", "word": "Renew", "action": request.path,
+        "consequence": "The present one, on a printed card too, does not work any more, and whoever came "
+        "by it is signed out.", "keep": resolve_url("roster_person", one.course_id, one.pk),
+    }  # fmt: skip
+    return render(request, "labs/confirm.html", context)
 
 
 Said = tuple[str, str]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from sandboxes.access import Hidden
-from sandboxes.labs import files, gate, progress, recorded, seats, trail
+from sandboxes.labs import files, gate, members, progress, recorded, seats, trail
 from sandboxes.labs.models import Enrollment, Lab, Role, Seat, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Status
@@ -115,8 +115,7 @@ def name_of(seat: Seat, user: Any) -> str:
     """What a member of staff is called in this course."""
     if user is None:
         return ""
-    person = gate.enrollment(user, seat.lab.course)
-    return person.name if person else user.get_full_name() or user.get_username()
+    return members.called(seat.lab.course, user)
 
 
 # -- acts ---------------------------------------------------------------------------------------

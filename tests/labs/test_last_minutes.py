@@ -1,0 +1,184 @@
+"""The last minutes: who closes by hand warns the room, who has extra time is told of their own end."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from asgiref.sync import sync_to_async
+from django.db import connection
+from django.urls import reverse
+from django.utils import timezone
+
+from sandboxes.labs import broadcast, closing, opening
+from sandboxes.labs.models import Lab, LabStatus, Message, Seat, SeatStatus
+from sandboxes.lifecycle.refusals import Refused
+from sandboxes.models import Event
+from tests.live.conftest import open_socket  # noqa: F401
+from tests.live.test_guard import BOUND
+from tests.pages.conftest import browser, refusals, text
+
+from .conftest import PROF
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MINUTE = timedelta(minutes=1)
+
+
+def act(user, lab, action, **data):
+    return text(browser(user).post(reverse("lab_act", args=[lab.pk, action]), data, follow=True))
+
+
+def said(seat=None):
+    """What everyone, or this seat alone, was told."""
+    return list(Message.objects.filter(seat=seat).order_by("id").values_list("text", flat=True))
+
+
+# -- closing by hand ----------------------------------------------------------------------------
+
+
+def test_closing_in_five_minutes_tells_everyone_and_moves_the_end(open_lab, ines):
+    assert "Everybody is told: it closes in 5 minutes." in act(ines, open_lab, "close", minutes="5")
+    open_lab.refresh_from_db()
+    assert open_lab.is_open
+    assert 4 * MINUTE < open_lab.closes_at - timezone.now() <= 5 * MINUTE
+    assert said() == ["Ines closes this lab in 5 min. Your files are saved then."]
+    closing.warn()
+    assert len(said()) == 1
+    assert Event.objects.get(action="lab.close_soon").actor_name == "ines"
+
+
+def test_closing_now_tells_everyone_too(open_lab, ines):
+    act(ines, open_lab, "close")
+    assert said() == ["Ines closes this lab now. Your files are being saved."]
+    open_lab.refresh_from_db()
+    assert open_lab.status == LabStatus.CLOSING
+
+
+async def test_an_open_seat_hears_it_once(open_lab, seat, alice, ines, open_socket):  # noqa: F811
+    mine = await sync_to_async(seat)(alice)
+    page = await open_socket(f"/ws/seats/{mine.pk}/", alice)
+    await sync_to_async(closing.begin)(open_lab, PROF, "Ines", 5)
+    assert "closes this lab in 5 min" in (await page.next("message", BOUND))["text"]
+    assert await page.quiet(2.5, "message")
+
+
+def test_an_end_that_is_sooner_stays(open_lab, ines):
+    Lab.objects.update(closes_at=timezone.now() + MINUTE)
+    before = Lab.objects.get().closes_at
+    act(ines, open_lab, "close", minutes="10")
+    assert Lab.objects.get().closes_at == before
+    assert said() == ["Ines closes this lab in 1 min. Your files are saved then."]
+
+
+def test_the_question_tells_of_those_with_extra_time(open_lab, seat, alice, ines):
+    opening.extend_seat(seat(alice), PROF, 600)
+    asked = browser(ines).post(reverse("lab_act", args=[open_lab.pk, "close"]) + "?confirm")
+    assert "1 has extra time" in text(asked)
+
+
+# -- extra time ---------------------------------------------------------------------------------
+
+
+def test_who_has_extra_time_is_warned_before_their_own_end(open_lab, seat, alice, bob):
+    opening.extend_seat(seat(alice), PROF, 1800)
+    Lab.objects.update(closes_at=timezone.now() + 4 * MINUTE)
+    closing.warn()
+    assert said() == ["This lab closes in 4 min. Your files are saved then."]
+    assert said(seat(alice)) == ["You have 30 min more than the others."]
+    Lab.objects.update(closes_at=timezone.now() - 26 * MINUTE)
+    closing.warn()
+    closing.warn()
+    assert said(seat(alice))[1:] == ["Your extra time ends in 4 min. Your files are saved then."]
+    assert said(seat(bob)) == []
+
+
+def test_more_extra_time_is_a_new_end_to_be_warned_of(open_lab, seat, alice):
+    opening.extend_seat(seat(alice), PROF, 60)
+    Lab.objects.update(closes_at=timezone.now())
+    closing.warn()
+    opening.extend_seat(seat(alice), PROF, 180)
+    closing.warn()
+    assert said(seat(alice))[1:] == [
+        "Your extra time ends in 1 min. Your files are saved then.",
+        "Your extra time ends in 4 min. Your files are saved then.",
+    ]
+
+
+def test_extra_time_given_at_once_by_many_is_all_given(open_lab, seat, alice):
+    stale = [seat(alice) for _ in range(6)]
+
+    def give(one):
+        try:
+            opening.extend_seat(one, PROF, 60)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(give, stale))
+    assert seat(alice).extra == 360
+
+
+def test_time_for_all_given_at_once_is_all_given(open_lab):
+    before, stale = open_lab.closes_at, [Lab.objects.get() for _ in range(2)]
+    for one in stale:
+        opening.extend_lab(one, PROF, 60)
+    assert Lab.objects.get().closes_at - before == 2 * MINUTE
+
+
+def test_a_lab_whose_seats_are_closed_gets_no_more_time(open_lab, seat, alice, bob, ines):
+    Seat.objects.filter(pk=seat(bob).pk).update(status=SeatStatus.CLOSED)
+    before = open_lab.closes_at
+    assert "seats are closed already" in act(ines, open_lab, "extend", minutes="15")
+    assert Lab.objects.get().closes_at == before
+    assert refusals("lab.extend")
+    told = browser(ines).post(reverse("seat_extend", args=[seat(bob).pk]), follow=True)
+    assert "Bob’s seat is closed" in text(told)
+    assert seat(bob).extra == 0
+    assert broadcast.extend([seat(alice), seat(bob)], PROF, 1) == 1
+
+
+# -- before and after ---------------------------------------------------------------------------
+
+
+def test_a_planned_lab_says_how_long_it_lasts_not_when_it_closes(lab, ines):
+    for name in ("lab_detail", "wall"):
+        page = text(browser(ines).get(reverse(name, args=[lab.pk])))
+        assert "<span>closes" not in page, name
+    assert "lasts 1 h from when it is opened" in text(browser(ines).get(reverse("lab_detail", args=[lab.pk])))
+
+
+def test_nobody_is_written_to_in_a_closed_lab(open_lab):
+    Lab.objects.update(status=LabStatus.CLOSED)
+    open_lab.refresh_from_db()
+    with pytest.raises(Refused, match="is closed"):
+        broadcast.message(open_lab, "Hello?", PROF)
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "what"), [("seats/seat_nothing/", "seat"), ("labs/lab_nothing/wall/", "lab")]
+)
+async def test_a_socket_calls_what_is_not_there_by_its_name(path, what, alice, open_socket):  # noqa: F811
+    page = await open_socket(f"/ws/{path}", alice)
+    assert (await page.next("goodbye"))["reason"] == f"There is no such {what}."
+    event = await Event.objects.aget(action=f"{what}.view")
+    assert event.reason == f"There is no such {what}."
+
+
+def test_renewing_asks_first_also_without_a_script(course, ines, alice):
+    person = course.enrollments.get(user=alice)
+    client = browser(ines)
+    asked = client.post(reverse("roster_act", args=[course.pk, person.pk, "renew"]) + "?confirm")
+    assert "Renew the link of Alice?" in text(asked)
+    person.refresh_from_db()
+    assert person.link_version == 1
+    client.post(reverse("course_join", args=[course.pk]), {"do": "invite"})
+    course.refresh_from_db()
+    before = course.invite
+    page = client.get(reverse("course_join", args=[course.pk])).content.decode()
+    assert f'action="{reverse("course_join", args=[course.pk])}?confirm"' in page
+    asked = client.post(reverse("course_join", args=[course.pk]) + "?confirm", {"do": "invite"})
+    assert "The present one leads nowhere from then on." in text(asked)
+    course.refresh_from_db()
+    assert course.invite == before
