@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
 
 from sandboxes.lifecycle import origins
 
@@ -38,3 +41,13 @@ def report(request: HttpRequest, results: Iterable[Any]) -> None:
         counts[key] = counts.get(key, 0) + 1
     for (level, text), count in counts.items():
         messages.add_message(request, LEVELS[level], f"{text} ({count})" if count > 1 else text)
+
+
+def trail_url(**asked: str) -> str:
+    """The list of the events that were asked for, by the words of lifecycle.event_filters."""
+    return f"{reverse('admin:sandboxes_event_changelist')}?{urlencode(asked)}"
+
+
+def trail_link(text: str = "Show the trail", **asked: str) -> str:
+    """A link to it, for a column or a field of the admin."""
+    return format_html('<a href="{}">{}</a>', trail_url(**asked), text)

@@ -1,91 +1,99 @@
-"""The audit trail in the admin: read, filtered, searched, exported; changed by nobody."""
+"""The audit trail in the admin: read, filtered, searched, charted, exported; changed by nobody."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterator
 from typing import Any
 
-from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
-from django.urls import reverse
-from django.utils.html import format_html
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
 
-from sandboxes import cells
-from sandboxes.lifecycle import audit
-from sandboxes.models import Event
+from sandboxes.lifecycle import event_pages, event_summary, event_words
+from sandboxes.lifecycle.event_filters import Asked
+from sandboxes.models import Event, Outcome
 
-from .base import ReadOnly, origin
+from . import charts, dates, event_page, exports
+from .base import ReadOnly
 
-
-class Echo:
-    """A file that hands back what is written, so that CSV rows can be streamed."""
-
-    def write(self, value: str) -> str:
-        return value
-
-
-def inert(value: Any) -> str:
-    """A cell no spreadsheet runs, in one line: what cannot be seen is written as its number."""
-    text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else cells.text(value)
-    return cells.safe("".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text))
-
-
-CSV_COLUMNS = (
-    "id", "at", "actor_kind", "actor_name", "address", "action", "outcome",
-    "sandbox_id", "sandbox_name", "owner_name", "reason", "operation", "detail",
-)  # fmt: skip
-
-
-def csv_lines(rows: QuerySet[Event]) -> Iterator[str]:
-    """The rows as CSV lines with a heading; times in ISO 8601 UTC."""
-    writer = csv.writer(Echo())
-    yield writer.writerow(CSV_COLUMNS)
-    for row in rows.iterator(chunk_size=1000):
-        values = [row.at.isoformat() if name == "at" else getattr(row, name) for name in CSV_COLUMNS]
-        yield writer.writerow([inert(value) for value in values])
-
-
-@admin.action(description="Export the selected events as CSV")
-def export_csv(modeladmin: Any, request: HttpRequest, rows: QuerySet[Event]) -> StreamingHttpResponse:
-    """Stream the selection; the export is itself on record."""
-    audit.record("events.exported", origin(request), detail={"count": rows.count()})
-    response = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = 'attachment; filename="events.csv"'
-    return response
+PARAMETERS = frozenset({"after", "before", "e", *Asked.__dataclass_fields__})
 
 
 @admin.register(Event)
 class EventAdmin(ReadOnly):
-    """The audit trail: read, filtered, searched, exported; changed by nobody, superusers too."""
+    """The trail for staff with the permission to view events; pages of our own in the admin's frame."""
 
-    list_display = ("at", "actor", "action", "sandbox_link", "outcome", "reason", "address")
-    list_filter = ("outcome", "actor_kind", "action", "at")
-    search_fields = (
-        "actor_name",
-        "sandbox_name",
-        "sandbox_id",
-        "owner_name",
-        "reason",
-        "action",
-        "address",
-        "operation",
-    )
-    search_help_text = "Person, sandbox, owner, reason, action, address or operation"
-    date_hierarchy = "at"
-    actions = (export_csv,)
-    list_per_page = 50
-    show_full_result_count = False
+    def get_urls(self) -> list[Any]:
+        export = path(
+            "export/<slug:name>/", self.admin_site.admin_view(self.export), name="sandboxes_event_export"
+        )
+        return [export, *super().get_urls()]
 
-    @admin.display(description="actor", ordering="actor_name")
-    def actor(self, event: Event) -> str:
-        return event.actor_name or event.actor_kind
+    def export(self, request: HttpRequest, name: str) -> HttpResponseBase:
+        """The filtered set as a download; posted to, since it is itself on record."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return exports.answer(request, Asked.of(request.GET), name)
 
-    @admin.display(description="sandbox", ordering="sandbox_name")
-    def sandbox_link(self, event: Event) -> str:
-        if not event.sandbox_id:
-            return "–"
-        url = reverse("admin:sandboxes_sandbox_change", args=[event.sandbox_id])
-        return format_html('<a href="{}">{}</a> {}', url, event.sandbox_name, event.sandbox_id)
+    @method_decorator((never_cache, require_safe))
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The list with its filters and charts. At most eight queries, however long the trail is."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        asked = Asked.of(request.GET)
+        for one in [*asked.wrong(), *_unknown(request)]:
+            messages.error(request, one)
+        context = self.admin_site.each_context(request) | listing(asked, request) | (extra_context or {})
+        context |= {"opts": self.opts, "title": "Audit trail"}
+        return TemplateResponse(request, "admin/sandboxes/event/change_list.html", context)
+
+    @method_decorator(never_cache)
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """One event, in plain words; posting to it is refused, to superusers too."""
+        event = self.get_object(request, object_id)
+        if request.method not in ("GET", "HEAD") or not self.has_view_permission(request, event):
+            raise PermissionDenied
+        if event is None:
+            messages.warning(request, f"There is no event {object_id}; perhaps it was pruned.")
+            return redirect("admin:sandboxes_event_changelist")
+        context = self.admin_site.each_context(request) | event_page.context(event, request.user)
+        context |= {"opts": self.opts, **(extra_context or {})}
+        return TemplateResponse(request, "admin/sandboxes/event/change_form.html", context)
+
+
+def _unknown(request: HttpRequest) -> list[str]:
+    """What narrows nothing, though somebody thinks it does."""
+    return [f"“{name}” is no filter of this list." for name in request.GET if name not in PARAMETERS]
+
+
+def listing(asked: Asked, request: HttpRequest) -> dict[str, Any]:
+    """What the list's page shows."""
+    whole, told = event_summary.extent(), event_summary.of(asked)
+    return {
+        "asked": asked, "page": event_pages.of(asked, request.GET), "whole": whole, "told": told,
+        "crumbs": dates.crumbs(asked), "steps": dates.steps(asked, whole),
+        "timeline": charts.timeline(asked, told), "refusals": charts.refusals(asked, told),
+        "counts": counts(asked, told), "words": groups(), "outcomes": Outcome.values,
+        "formats": exports.OFFERED,
+    }  # fmt: skip
+
+
+def counts(asked: Asked, told: event_summary.Summary) -> list[tuple[str, int, str]]:
+    """Actions with how many there are of each and where they are alone, the most frequent first."""
+    return [(name, count, asked.but(action=name).query()) for name, count in told.actions.most_common()]
+
+
+def groups() -> list[tuple[str, list[str]]]:
+    """All actions, by what they are done to."""
+    found: dict[str, list[str]] = {}
+    for action in sorted(event_words.words()):
+        found.setdefault(action.partition(".")[0], []).append(action)
+    return list(found.items())

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from sandboxes.models import Recording
 from sandboxes.units import format_duration, format_size
 
-from .base import ReadOnly
+from .base import ReadOnly, trail_link
 
 
 @admin.register(Recording)
@@ -44,5 +44,4 @@ class RecordingAdmin(ReadOnly):
 
     @admin.display(description="audit trail")
     def trail(self, row: Recording) -> str:
-        url = reverse("admin:sandboxes_event_changelist")
-        return format_html('<a href="{}?q={}">Show the trail of its sandbox</a>', url, row.sandbox_id)
+        return trail_link("Show the trail of its sandbox", sandbox=row.sandbox_id)

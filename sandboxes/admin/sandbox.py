@@ -14,7 +14,7 @@ from sandboxes.lifecycle import actions
 from sandboxes.lifecycle.transitions import TABLE, Transition
 from sandboxes.models import Sandbox
 
-from .base import ReadOnly, origin, report
+from .base import ReadOnly, origin, report, trail_link
 
 
 def _admin_action(row: Transition) -> Any:
@@ -65,5 +65,4 @@ class SandboxAdmin(ReadOnly):
 
     @admin.display(description="audit trail")
     def trail(self, sandbox: Sandbox) -> str:
-        url = reverse("admin:sandboxes_event_changelist")
-        return format_html('<a href="{}?q={}">Show the trail</a>', url, sandbox.pk)
+        return trail_link(sandbox=sandbox.pk)

@@ -7,23 +7,23 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from sandboxes.admin import ReadOnly
+from sandboxes.admin.base import trail_link
 
 from .models import Course, Enrollment, Hand, Lab, LabRun, LabTemplate, Message, Seat
-
-
-def trail_link(word: str) -> str:
-    """The events that name this."""
-    return format_html('<a href="{}?q={}">its trail</a>', reverse("admin:sandboxes_event_changelist"), word)
 
 
 @admin.register(Course)
 class CourseAdmin(ReadOnly):
     """Courses; never their invite secrets."""
 
-    list_display = ("title", "id", "typing", "guests_allowed", "created_at", "archived_at")
+    list_display = ("title", "id", "typing", "guests_allowed", "created_at", "archived_at", "trail")
     search_fields = ("title", "id")
     date_hierarchy = "created_at"
     exclude = ("invite", "join_code")
+
+    @admin.display(description="trail")
+    def trail(self, course: Course) -> str:
+        return trail_link(place=course.pk)
 
 
 @admin.register(Enrollment)
@@ -57,7 +57,7 @@ class LabAdmin(ReadOnly):
 
     @admin.display(description="trail")
     def trail(self, lab: Lab) -> str:
-        return trail_link(lab.pk)
+        return trail_link(q=lab.pk)
 
 
 @admin.register(Seat)
@@ -78,7 +78,7 @@ class SeatAdmin(ReadOnly):
 
     @admin.display(description="trail")
     def trail(self, seat: Seat) -> str:
-        return trail_link(seat.pk)
+        return trail_link(q=seat.pk)
 
 
 @admin.register(Message, LabRun)

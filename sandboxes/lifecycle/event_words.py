@@ -211,7 +211,7 @@ CORE: tuple[Word, ...] = (
          meaning="Everything was ended on the command line."),
     Word("audit.export", "export the audit trail", "exported the audit trail",
          meaning="Who took which part of the trail.",
-         detail={"count": "events", "format": "csv, jsonl, bundle"}),
+         detail={"count": "events", "format": "csv, jsonl, bundle", "part": "what was asked for"}),
     Word("audit.prune", "prune the audit trail", "pruned the audit trail",
          meaning="The oldest events were archived and deleted; what is left begins after this one's detail.",
          detail={"first": "first number", "last": "last number", "digest": "digest of the last",

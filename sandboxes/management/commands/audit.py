@@ -12,7 +12,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from sandboxes.lifecycle import archives, audit, chain, heads, pruning, sealing, verifying
+from sandboxes.lifecycle import archives, audit, bundles, chain, heads, pruning, sealing, verifying
+from sandboxes.lifecycle.bundle_check import summary
 from sandboxes.management.origin import console
 
 from .cleanup import told_to_stop
@@ -31,6 +32,9 @@ class Command(BaseCommand):
         verify.add_argument("--head", type=Path, help="compare with this signed head")
         verify.add_argument("--key", default="", help="the public key (hex) that signed it; default: ours")
         verify.add_argument("--archive", type=Path, nargs="+", default=[], help="check these archives too")
+        verify.add_argument(
+            "--bundle", type=Path, help="check this exported bundle instead, and beside the trail"
+        )
         head = words.add_parser("head", help="print the signed head, or write it to a file")
         head.add_argument("--file", type=Path, help="write it here")
         words.add_parser("key", help="print the public key that checks heads")
@@ -70,6 +74,9 @@ class Command(BaseCommand):
 
     def do_verify(self, options: Any) -> None:
         """What was passed by is looked for; nothing is sealed by it."""
+        if options["bundle"]:
+            self.check_bundle(options["bundle"], options["key"])
+            return
         verdict = verifying.verify()
         for path in filter(None, [options["head"] or kept_head()]):
             self.compare(verdict, path, options["key"])
@@ -81,6 +88,15 @@ class Command(BaseCommand):
             raise CommandError("\n".join(verifying.findings(verdict)))
         numbers = f"numbers {verdict.start.number + 1} to {verdict.number}, last digest {verdict.digest}"
         self.stdout.write(f"The trail is whole: {verdict.count} events, {numbers}. {waiting()}".rstrip())
+
+    def check_bundle(self, path: Path, key: str) -> None:
+        """A signed export, in itself and row by row beside the trail that is here."""
+        report = bundles.verify(path, key)
+        for note in report.notes:
+            self.stdout.write(note)
+        if report.wrong:
+            raise CommandError("\n".join(report.wrong))
+        self.stdout.write(summary(report))
 
     def compare(self, verdict: verifying.Verdict, path: Path, key: str) -> None:
         """Whether the trail has all that this head knows."""
