@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from . import seccomp
 from .base import LABEL_ID, LABEL_INSTALL, MARKER_VARIABLE, ContainerSpec, EngineError
 
 Raw = dict[str, Any]
@@ -31,7 +32,7 @@ _FIXED = {
     "ReadonlyRootfs": False,
     "Init": True,  # reaps orphans, which otherwise count against the pids limit
     "CapDrop": ["ALL"],
-    "SecurityOpt": ["no-new-privileges:true"],
+    "SecurityOpt": ["no-new-privileges:true", seccomp.option()],
     "CpuShares": 128,  # keeps the host alive under full load
     "OomScoreAdj": 500,  # the kernel takes a sandbox before the engine
     "ShmSize": 16 * _MIB,
@@ -179,7 +180,7 @@ def _host_differences(wanted: Raw, made: Raw, swap_limit: bool) -> Iterator[str]
         if knob.startswith("Cap") or knob == "SecurityOpt":
             value, found = _plain(value), _plain(found)
         if not _same(value, found) and (swap_limit or (knob, found) != ("MemorySwap", -1)):
-            yield f"HostConfig.{knob}: {made.get(knob)!r} instead of {wanted[knob]!r}"
+            yield f"HostConfig.{knob}: {_brief(made.get(knob))} instead of {_brief(wanted[knob])}"
     for knob in _NEVER:
         if made.get(knob):
             yield f"HostConfig.{knob}: {made[knob]!r} instead of nothing"
@@ -193,6 +194,11 @@ def _missing(knob: str, wanted: Iterable[Any], found: Iterable[Any]) -> Iterator
 
 def _same(wanted: Any, found: Any) -> bool:
     return bool(wanted == found or (not wanted and not found and wanted is not False))
+
+
+def _brief(value: Any) -> str:
+    """A value for the record; a whole seccomp profile is too much for it."""
+    return ", ".join(one[:60] for one in map(str, value)) if isinstance(value, list) else repr(value)
 
 
 def _plain(words: Iterable[str] | None) -> list[str]:

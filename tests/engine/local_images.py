@@ -6,8 +6,9 @@ import io
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,10 +22,10 @@ def libraries(program: Path) -> set[Path]:
     return {Path(found) for found in re.findall(r"(/\S+)", out)}
 
 
-def packed(programs: Mapping[str, str]) -> bytes:
-    """A tar of ``programs`` (path in the image: name here) with all they need."""
-    whole = io.BytesIO()
-    with tarfile.open(fileobj=whole, mode="w", dereference=True) as tar:
+def packed(programs: Mapping[str, str], base: bytes = b"") -> bytes:
+    """A tar of ``programs`` (path in the image: name here) with all they need, added to ``base``."""
+    whole = io.BytesIO(base)
+    with tarfile.open(fileobj=whole, mode="a" if base else "w", dereference=True) as tar:
         needed: set[Path] = set()
         for target, name in programs.items():
             found = Path(shutil.which(name) or name)
@@ -35,12 +36,38 @@ def packed(programs: Mapping[str, str]) -> bytes:
     return whole.getvalue()
 
 
+PYTHON = "opt/python"
+PYTHON_THERE = {"PYTHONHOME": f"/{PYTHON}", "LD_LIBRARY_PATH": f"/{PYTHON}/lib"}
+"""The environment that ``/opt/python/bin/python`` needs in an image with ``python()`` in it."""
+
+
+def python() -> dict[str, str]:
+    """This interpreter and what ``import ctypes`` and a few more need, for ``packed``."""
+    asks = "import collections, ctypes, json, mmap, os, subprocess, sys, socket, threading; "
+    asks += "print(sys.base_prefix); print(os.path.dirname(collections.__file__) + '/abc.py', "
+    asks += "*(one.__file__ for one in sys.modules.values() if getattr(one, '__file__', None)))"
+    out = subprocess.run(
+        [sys.executable, "-I", "-c", asks], capture_output=True, text=True, check=True
+    ).stdout
+    prefix, files = out.splitlines()
+    program = Path(sys.executable).resolve()
+    own = {one for one in libraries(program) if one.is_relative_to(prefix)}
+    found = {f"{PYTHON}/{Path(one).relative_to(prefix)}": str(one) for one in {*files.split(), *own}}
+    return found | {f"{PYTHON}/bin/python": str(program)}
+
+
 @contextmanager
 def image_of(engine: DockerEngine, name: str, programs: Mapping[str, str]) -> Iterator[str]:
     """The image while it is needed."""
+    with imported(engine, name, packed(programs)) as reference:
+        yield reference
+
+
+@contextmanager
+def imported(engine: DockerEngine, name: str, tar: bytes, changes: Sequence[str] = ()) -> Iterator[str]:
     repository = f"sandboxes/{INSTALL}"
     with engine.connection.control(60) as api:
-        api.import_image_from_data(packed(programs), repository=repository, tag=name)
+        api.import_image_from_data(tar, repository=repository, tag=name, changes=list(changes))
     try:
         yield f"{repository}:{name}"
     finally:

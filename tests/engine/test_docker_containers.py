@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.engine import containers, starter
+from sandboxes.engine import containers, seccomp, starter
 from sandboxes.engine.base import (
     Conflict,
     ContainerSpec,
@@ -83,7 +83,7 @@ def test_the_engine_made_exactly_what_was_asked(real: Sandboxes, changes: dict[s
         ("CpuShares", 128),
         ("PidsLimit", 64),
         ("CapDrop", ["ALL"]),
-        ("SecurityOpt", ["no-new-privileges:true"]),
+        ("SecurityOpt", ["no-new-privileges:true", seccomp.option()]),
         ("Privileged", False),
         ("AutoRemove", False),
         ("ReadonlyRootfs", False),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sandboxes.engine import seccomp
 from sandboxes.engine.base import ContainerSpec, EngineError
 from sandboxes.engine.hardening import ImageFacts, create_config, differences, user_for
 
@@ -40,7 +41,7 @@ def test_nothing_reaches_the_host():
     assert host["Privileged"] is False
     assert host["CapDrop"] == ["ALL"]
     assert host["CapAdd"] == []
-    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true", seccomp.option()]
     assert not {"Binds", "Mounts", "Devices", "VolumesFrom"} & set(host)
 
 
@@ -178,11 +179,20 @@ def test_differences_never_show_values_of_the_environment():
     assert "canary" not in str(differences(made, inspected))
 
 
+def test_a_difference_in_the_system_calls_is_short():
+    made = config()
+    inspected = as_inspected(made)
+    inspected["HostConfig"]["SecurityOpt"] = ["no-new-privileges:true", "seccomp=unconfined"]
+    (found,) = differences(made, inspected)
+    assert "seccomp=unconfined" in found
+    assert len(found) < 300
+
+
 def test_spellings_of_newer_engines_are_no_difference():
     made = config(root=True)
     inspected = as_inspected(made)
     inspected["HostConfig"]["CapAdd"] = [f"CAP_{one}" for one in made["HostConfig"]["CapAdd"]]
-    inspected["HostConfig"]["SecurityOpt"] = ["no-new-privileges=true"]
+    inspected["HostConfig"]["SecurityOpt"] = [seccomp.option(), "no-new-privileges=true"]
     assert differences(made, inspected) == []
 
 
