@@ -36,6 +36,8 @@ ACTS: tuple[Word, ...] = (
          meaning="The old personal link leads nowhere."),
     Word("roster.renew", "renew the link of {person}", "renewed the link of {person}",
          meaning="Only refusals."),
+    Word("roster.adopt", "come as {person} with their own account", "came as {person} with their own account",
+         meaning="By the personal link; the account that was made for them is used no more."),
     Word("roster.cards", "print sign-in cards of {place}", "printed sign-in cards of {place}",
          meaning="Personal links, for the printer.", detail={"cards": "how many"}),
     Word("roster.mail", "mail personal links of {place}", "mailed personal links of {place}",

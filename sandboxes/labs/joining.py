@@ -1,6 +1,6 @@
 """Ways into a course for those who are on no roster: the invite link, the class code, and guests.
 
-Only wrong codes count as guesses, so that a whole class behind one address can join at once.
+How guessing is braked is guesses.py's business.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -24,15 +23,12 @@ from .models import Course, Enrollment, Role, ids
 
 LASTS = {60: "an hour", 180: "3 hours", 1440: "a day"}
 """Minutes that a class code may last."""
-GUESSES, ALL_GUESSES, WITHIN = 10, 100, 60
-"""Wrong codes from one address, and from everywhere, in so many seconds."""
 MOST_GUESTS = 1000
 """Guests of one course, so that nobody fills the disk with them."""
 
 NO_CODE = Refused(
     "code", "This code does not work. Check it, or ask for the present one: codes end after a while."
 )
-SLOW = Refused("code", "Too many wrong codes. Wait a minute, then try again.")
 TAKEN = (
     "Somebody in this course has that name, or one that looks like it. If it is you, use your personal"
     " link or sign in; if not, choose another name."
@@ -108,25 +104,6 @@ def by_invite(secret: str) -> Course | None:
     return Course.objects.filter(invite=secret, archived_at=None).first() if secret else None
 
 
-# -- the brake on guessing ----------------------------------------------------------------------
-
-
-def is_braked(address: str | None) -> bool:
-    """Whether too many wrong codes came from this address, or from everywhere."""
-    some = cache.get_many([f"join:{address}", "join:*"])
-    return some.get(f"join:{address}", 0) >= GUESSES or some.get("join:*", 0) >= ALL_GUESSES
-
-
-def count_guess(address: str | None) -> None:
-    """One wrong code."""
-    for key in (f"join:{address}", "join:*"):
-        cache.add(key, 0, WITHIN)
-        try:
-            cache.incr(key)
-        except ValueError:
-            continue  # its minute was over just now
-
-
 # -- come in ------------------------------------------------------------------------------------
 
 
@@ -138,7 +115,8 @@ def join(course: Course, user: User, origin: audit.Origin, how: str, only: str =
     if only and only != course.pk:
         raise Refused("", ELSEWHERE)
     with transaction.atomic():
-        values = {"name": name_of(user), "email": user.email, "role": Role.STUDENT}
+        values = {"name": name_of(user), "email": user.email, "email_confirmed": False,
+                  "role": Role.STUDENT}  # fmt: skip
         found, is_new = Enrollment.objects.get_or_create(course=course, user=user, defaults=values)
         if is_new:
             trail.record("course.join", origin, course, by=how)

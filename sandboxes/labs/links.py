@@ -24,7 +24,7 @@ from sandboxes.models import User
 from sandboxes.models.ids import ALPHABET
 
 from . import accounts, trail
-from .models import Enrollment
+from .models import Course, Enrollment
 
 SALT = "sandboxes.labs.links"
 LENGTH = 20
@@ -113,6 +113,31 @@ def shut_out(users: Iterable[int]) -> None:
     """
     made = User.objects.filter(enrollments__account_made=True, pk__in=list(users))
     made.filter(password__startswith=UNUSABLE_PASSWORD_PREFIX).update(password=accounts.no_password())
+
+
+def may_adopt(person: Enrollment, user: Any) -> bool:
+    """Whether somebody with an account of their own may take this place with it, by the link they were given.
+
+    Not once work was done under the account that was made for it, nor where they are in the course.
+    """
+    if not may_sign_in(person) or person.is_guest or not user.has_usable_password():
+        return False
+    is_in = Enrollment.objects.filter(course=person.course_id, user=user).exists()
+    return not is_in and not person.seats.exists()
+
+
+@transaction.atomic
+def adopt(person: Enrollment, user: User, origin: audit.Origin) -> bool:
+    """Their place from now on; the account that was made for it, and the link, open nothing any more."""
+    Course.objects.select_for_update().get(pk=person.course_id)
+    person.refresh_from_db()
+    if not may_adopt(person, user):
+        return False
+    shut_out([person.user_id])
+    person.user, person.account_made = user, False
+    person.save(update_fields=["user", "account_made"])
+    trail.record("roster.adopt", origin, person.course, person=person.name)
+    return True
 
 
 @transaction.atomic

@@ -105,7 +105,8 @@ def create(by: User, origin: audit.Origin, values: dict[str, Any]) -> Course:
     """A new course with its maker as instructor."""
     course = Course.objects.create(**values)
     name = by.get_full_name() or by.get_username()
-    Enrollment.objects.create(course=course, user=by, role=Role.INSTRUCTOR, name=name, email=by.email)
+    Enrollment.objects.create(course=course, user=by, role=Role.INSTRUCTOR, name=name, email=by.email,
+                              email_confirmed=False)  # fmt: skip
     trail.record("course.create", origin, course)
     return course
 

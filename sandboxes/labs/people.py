@@ -29,7 +29,8 @@ def change(person: Enrollment, by: User, origin: audit.Origin, values: dict[str,
     for name in changed:
         setattr(person, name, values[name])
     if changed:
-        person.save(update_fields=changed)
+        person.email_confirmed = person.email_confirmed or "email" in changed
+        person.save(update_fields=[*changed, "email_confirmed"])
         roster.follow([person])
         _keep_instructor(person.course)
         facts = {CALLED[name]: {"before": before[name], "after": values[name]} for name in changed}

@@ -20,6 +20,7 @@ from sandboxes.models import User
 
 from . import accounts, links, roster_lines, trail
 from .models import Course, Enrollment, Role, RosterDraft
+from .roster_finder import Finder
 from .roster_lines import CALLED, Fault, Line, Reading, fault_of
 
 STALE = "The course has changed since this was shown. Look again: below is what would change now."
@@ -31,12 +32,27 @@ TOLD = 50
 
 @dataclass
 class New:
-    """Somebody to be put in; ``account`` is the one of their own that has this e-mail."""
+    """Somebody to be put in. ``account`` is one whose profile has this e-mail, ``person`` whose it is here.
+
+    They are taken only where the instructor confirms that it is them: anybody may write any e-mail there.
+    """
 
     line: Line
     name: str
     role: str
     account: User | None = None
+    person: Enrollment | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether somebody has to confirm."""
+        return self.account is not None or self.person is not None
+
+    @property
+    def username(self) -> str:
+        """The account in question."""
+        user = self.account or (self.person.user if self.person else None)
+        return user.get_username() if user else ""
 
 
 @dataclass
@@ -72,8 +88,8 @@ class Changes:
     def fingerprint(self) -> str:
         """The same for the same changes only."""
         told = [
-            [[one.line.number, one.name, one.line.email, one.role, one.account and one.account.pk]
-             for one in self.new],
+            [[one.line.number, one.name, one.line.email, one.role, one.account and one.account.pk,
+              one.person and one.person.pk] for one in self.new],
             [[one.person.pk, one.returns, one.facts] for one in self.changed],
             [one.pk for one in self.missing],
             [[one.number, one.reason] for one in self.faults],
@@ -81,9 +97,14 @@ class Changes:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:32]
 
     @property
-    def gains(self) -> list[New]:
-        """New staff who come with an account that is there already: worth a look."""
-        return [one for one in self.new if one.account and one.role != Role.STUDENT]
+    def asked(self) -> list[New]:
+        """Those about whom the instructor is asked."""
+        return [one for one in self.new if one.is_asked]
+
+    @property
+    def strangers(self) -> list[New]:
+        """The other new ones."""
+        return [one for one in self.new if not one.is_asked]
 
 
 # -- keep what was read -------------------------------------------------------------------------
@@ -103,7 +124,7 @@ def compare(draft: RosterDraft, by: User) -> Changes:
     """What would change now. The number of queries grows with thousands of lines only."""
     lines = list(roster_lines.lines_of(draft.lines))
     people = list(Enrollment.objects.filter(course=draft.course_id, is_guest=False).select_related("user"))
-    finder = Finder(people, accounts.by_email(line.email or "" for line in lines))
+    finder = Finder(people, accounts.by_email(line.email or "" for line in lines), by)
     changes = Changes(faults=list(roster_lines.faults_of(draft.faults)))
     for line in lines:
         _sort(line, finder, changes, by)
@@ -113,59 +134,39 @@ def compare(draft: RosterDraft, by: User) -> Changes:
     return changes
 
 
-class Finder:
-    """Finds who a line is about: by e-mail, by the account with that e-mail, by id."""
-
-    def __init__(self, people: list[Enrollment], own: dict[str, list[User]]) -> None:
-        self.own = own
-        self.by_user = {one.user_id: one for one in people}
-        self.by_email: dict[str, list[Enrollment]] = {}
-        self.by_id: dict[str, list[Enrollment]] = {}
-        self.taken: dict[int, int] = {}
-        for one in sorted(people, key=lambda one: one.removed_at is not None):
-            self.by_email.setdefault(one.email.casefold(), []).append(one)
-            self.by_id.setdefault(one.student_id.casefold(), []).append(one)
-
-    def accounts(self, line: Line) -> list[User]:
-        """Accounts of people's own that have its e-mail."""
-        return self.own.get(line.email.lower(), []) if line.email else []
-
-    def find(self, line: Line | Fault) -> list[Enrollment]:
-        """Everybody it may be about; with those who were taken out only where nobody else is."""
-        found: dict[int, Enrollment] = {}
-        if line.email:
-            found |= {one.pk: one for one in self.by_email.get(line.email.casefold(), [])}
-            theirs = (self.by_user.get(user.pk) for user in self.own.get(line.email.lower(), []))
-            found |= {one.pk: one for one in theirs if one is not None}
-        if line.student_id:
-            found |= {one.pk: one for one in self.by_id.get(line.student_id.casefold(), [])}
-        present = [one for one in found.values() if one.removed_at is None]
-        return present or list(found.values())
-
-
 def _sort(line: Line, finder: Finder, changes: Changes, by: User) -> None:
     """Put a line where it belongs: new, changed, same, or at fault."""
     found = finder.find(line)
     try:
-        if len(found) > 1:
-            names = " and ".join(one.name for one in found[:3])
-            raise ValueError(f"It fits {len(found)} people of the course: {names}.")
-        if not found:
-            changes.new.append(_new(line, finder.accounts(line)))
-            return
-        _match(line, found[0], finder, changes, by)
+        _check_one(found)
+        if found:
+            _match(line, found[0], finder, changes, by)
+        else:
+            changes.new.append(_new(line, finder))
     except ValueError as error:
         changes.faults.append(fault_of(line, str(error)))
 
 
-def _new(line: Line, own: list[User]) -> New:
+def _check_one(found: list[Enrollment]) -> None:
+    if len(found) > 1:
+        names = " and ".join(one.name for one in found[:3])
+        raise ValueError(f"It fits {len(found)} people of the course: {names}.")
+
+
+def _new(line: Line, finder: Finder) -> New:
     """Raises ValueError where their account is not to be told, or is switched off."""
+    own, guessed = finder.accounts(line), finder.guess(line)
+    _check_one(guessed)
     if len(own) > 1:
         raise ValueError("Several accounts have this e-mail. Ask an admin to put that right.")
     if own and not own[0].is_active:
         raise ValueError(f"The account with this e-mail, {own[0].username}, is switched off. Ask an admin.")
     name = line.name or (line.email or "").partition("@")[0] or line.student_id or ""
-    return New(line, name, line.role or Role.STUDENT, own[0] if own else None)
+    person = guessed[0] if guessed and guessed[0].pk not in finder.taken else None
+    if person is not None:
+        finder.taken[person.pk] = line.number
+    account = own[0] if own and not guessed else None
+    return New(line, name, line.role or Role.STUDENT, account, person)
 
 
 def _match(line: Line, person: Enrollment, finder: Finder, changes: Changes, by: User) -> None:
@@ -222,9 +223,11 @@ class Stale(Exception):
     """The course has changed since the changes were shown; nothing was done."""
 
 
-def apply(draft: RosterDraft, origin: audit.Origin, by: User, seen: str, remove: Collection[int]) -> Changes:
+def apply(draft: RosterDraft, origin: audit.Origin, by: User, seen: str, remove: Collection[int],
+          theirs: Collection[int] = ()) -> Changes:  # fmt: skip
     """Apply what was shown, in one transaction; ``remove`` are pks of missing people to take out.
 
+    ``theirs`` are the numbers of lines whose account was confirmed to be that person's.
     Steps: 1. lock the course 2. compare again 3. new, changed, taken out 4. on record. Raises Stale,
     and Refused where no instructor would be left.
     """
@@ -234,27 +237,34 @@ def apply(draft: RosterDraft, origin: audit.Origin, by: User, seen: str, remove:
         if changes.fingerprint != seen:
             raise Stale
         leaving = [one for one in changes.missing if one.pk in remove]
-        _put_in(course, changes.new)
-        _alter(changes.changed)
+        known = [one for one in changes.asked if one.line.number in theirs]
+        _put_in(course, changes.new, known)
+        _alter(changes.changed + _as_changed(known, by))
         Enrollment.objects.filter(pk__in=[one.pk for one in leaving]).update(removed_at=timezone.now())
         links.shut_out([one.user_id for one in leaving])
-        if not has_instructor(course) and (leaving or changes.changed):
+        if not has_instructor(course) and (leaving or changes.changed or known):
             raise Refused("remove", NOBODY_LEFT)
-        _record(course, origin, changes, leaving)
+        _record(course, origin, changes, leaving, known)
         draft.delete()
     return replace(changes, missing=leaving)
 
 
-def _put_in(course: Course, new: list[New]) -> None:
-    """Their accounts where they have none, and their places."""
-    strangers = [one for one in new if one.account is None]
+def _as_changed(known: list[New], by: User) -> list[Changed]:
+    """Those among the confirmed who are in the course already."""
+    return [Changed(one.line, one.person, differences(one.person, one.line)) for one in known if one.person]
+
+
+def _put_in(course: Course, new: list[New], known: list[New]) -> None:
+    """Places, and accounts for all but the ``known``: who was not confirmed comes by a personal link."""
+    new = [one for one in new if one not in known or one.person is None]
+    strangers = [one for one in new if one not in known]
     made = accounts.make([(one.name, one.line.email or "") for one in strangers])
     users = {one.line.number: user for one, user in zip(strangers, made, strict=True)}
     rows = [
         Enrollment(
-            course=course, user=one.account or users[one.line.number], role=one.role, name=one.name,
+            course=course, user=users.get(one.line.number) or one.account, role=one.role, name=one.name,
             email=one.line.email or "", student_id=one.line.student_id or "",
-            section=one.line.section or "", account_made=one.account is None,
+            section=one.line.section or "", account_made=one.line.number in users,
         ) for one in new
     ]  # fmt: skip
     Enrollment.objects.bulk_create(rows, batch_size=accounts.AT_ONCE)
@@ -264,9 +274,9 @@ def _alter(changed: list[Changed]) -> None:
     for change in changed:
         for name, _, after in change.facts:
             setattr(change.person, name, after)
-        change.person.removed_at = None
+        change.person.removed_at, change.person.email_confirmed = None, True
     people = [change.person for change in changed]
-    fields = [*roster_lines.FIELDS, "removed_at"]
+    fields = [*roster_lines.FIELDS, "removed_at", "email_confirmed"]
     write(people, fields)
     follow([change.person for change in changed if any(name != "role" for name, *_ in change.facts)])
 
@@ -298,11 +308,12 @@ def has_instructor(course: Course) -> bool:
     return Enrollment.objects.active().filter(course=course, role=Role.INSTRUCTOR).exists()
 
 
-def _record(course: Course, origin: audit.Origin, changes: Changes, leaving: list[Enrollment]) -> None:
+def _record(course: Course, origin: audit.Origin, changes: Changes, leaving: list[Enrollment],
+            known: list[New]) -> None:  # fmt: skip
     """One event for all of it, and one for each person whose rights become others, where they are few."""
     facts: dict[str, Any] = {
         "new": len(changes.new), "changed": len(changes.changed), "unchanged": len(changes.same),
-        "removed": len(leaving), "faults": len(changes.faults),
+        "removed": len(leaving), "faults": len(changes.faults), "known": len(known),
         "removed_names": [one.name for one in leaving[:TOLD]],
     }  # fmt: skip
     trail.record("roster.apply", origin, course, **facts)

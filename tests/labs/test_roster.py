@@ -25,9 +25,9 @@ def compare(course: Course, by: User, text: str):
     return roster.compare(draft(course, by, text), by)
 
 
-def apply(course: Course, by: User, text: str, remove=()):
+def apply(course: Course, by: User, text: str, remove=(), theirs=()):
     kept = draft(course, by, text)
-    return roster.apply(kept, PROF, by, roster.compare(kept, by).fingerprint, remove)
+    return roster.apply(kept, PROF, by, roster.compare(kept, by).fingerprint, remove, theirs)
 
 
 def person(course: Course, name: str) -> Enrollment:
@@ -140,8 +140,8 @@ def test_an_account_is_found_by_email_whatever_its_case_and_gains_nothing_elsewh
     other = Course.objects.create(title="Elsewhere")
     changes = compare(course, ines, HEAD + "Carl C;carl@example.ORG;5;A;assistant")
     assert changes.new[0].account == carl
-    assert changes.gains == changes.new
-    apply(course, ines, HEAD + "Carl C;carl@example.ORG;5;A;assistant")
+    assert changes.asked == changes.new
+    apply(course, ines, HEAD + "Carl C;carl@example.ORG;5;A;assistant", theirs=[2])
     mine = Enrollment.objects.get(user=carl)
     assert (mine.course, mine.account_made) == (course, False)
     carl.refresh_from_db()
@@ -178,9 +178,16 @@ def test_once_its_person_set_a_password_it_is_their_own(course, ines):
     assert compare(course, ines, HEAD + "Ada;ada@x.org;;;").new[0].account == user
 
 
-def test_who_joined_with_their_account_is_found_by_it(course, ines, alice):
-    changes = compare(course, ines, HEAD + "Alice Lund;alice@example.org;5;A;")
-    assert [one.person.user for one in changes.changed] == [alice]
+def test_who_joined_with_their_account_is_asked_about(course, ines, alice):
+    text = HEAD + "Alice Lund;alice@example.org;5;A;"
+    changes = compare(course, ines, text)
+    assert [one.person.user for one in changes.asked] == [alice]
+    assert "Alice" not in [one.name for one in changes.missing]
+    apply(course, ines, text, theirs=[2])
+    mine = course.enrollments.get(user=alice)
+    assert (mine.name, mine.student_id, mine.email, mine.email_confirmed) == (
+        "Alice Lund", "5", "alice@example.org", True)  # fmt: skip
+    assert len(compare(course, ines, text).same) == 1
 
 
 def test_one_person_twice_under_two_emails_counts_once(listed, ines):

@@ -75,7 +75,8 @@ class EnrollmentQuerySet(models.QuerySet["Enrollment"]):
 class Enrollment(models.Model):
     """One person in one course. Removing them sets ``removed_at`` and touches no work of theirs.
 
-    ``name``, ``email``, ``student_id`` and ``section`` are as the roster has them; ``link_version``
+    ``name``, ``email``, ``student_id`` and ``section`` are as the roster has them; ``email_confirmed`` is
+    false while the e-mail is only what they say in their profile; ``link_version``
     is raised to renew the personal sign-in link; ``is_guest``: came without an account;
     ``account_made``: the account was made for this course, so the personal link may sign in to it.
     ``link_sent_at`` and ``link_problem`` tell how the link went by e-mail.
@@ -86,6 +87,7 @@ class Enrollment(models.Model):
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.STUDENT)
     name = models.CharField(max_length=120)
     email = models.CharField(max_length=254, blank=True)
+    email_confirmed = models.BooleanField(default=True)
     student_id = models.CharField(max_length=60, blank=True)
     section = models.CharField(max_length=40, blank=True)
     is_guest = models.BooleanField(default=False)

@@ -14,12 +14,12 @@ from django.shortcuts import render, resolve_url
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from sandboxes.labs import cards, gate, joining, links, mailing, trail
+from sandboxes.labs import cards, gate, guesses, joining, links, mailing, trail
 from sandboxes.labs.models import Course, Enrollment
 from sandboxes.lifecycle import refusals
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.filters import clean
-from sandboxes.views.web import Request, address, back, origin, private, say, see_other, unkept
+from sandboxes.views.web import Request, back, origin, private, say, see_other, unkept
 
 PAGES = ["GET", "HEAD", "POST"]
 NO_INVITE = Refused("", "An invite link that leads nowhere.")
@@ -32,14 +32,21 @@ NO_LINK = Refused("", "A personal link that does not work.")
 @require_http_methods(PAGES)
 def join(request: Request) -> HttpResponse:
     """Type the class code, then come in with an account or as a guest."""
+    return guesses.remember(request, typed(request))
+
+
+def typed(request: Request) -> HttpResponse:
+    """The code's field, what was wrong with what was typed, or the way in."""
     code = clean(request.POST.get("code", "") or request.GET.get("code", ""))[:40]
     if request.method != "POST":
         return unkept(render(request, "labs/join.html", {"code": code}))
-    if joining.is_braked(address(request)):
-        return code_page(request, code, joining.SLOW, 429)
+    if guesses.is_braked(request):
+        return code_page(request, code, guesses.SLOW, 429)
     course = joining.by_code(code)
     if course is None:
-        joining.count_guess(address(request))
+        guesses.count(request)
+        if guesses.is_crowded(request):
+            return code_page(request, code, guesses.SLOW, 429)
         return code_page(request, code, joining.NO_CODE, 422)
     onward = f"{reverse('join')}?code={code.replace(' ', '')}"
     return come_in(request, course, "code", {"code": code, "onward": onward})
@@ -105,10 +112,15 @@ def join_link(request: Request, pk: int, signature: str) -> HttpResponse:
         text = f"You have an account here. Sign in with it to come to {person.course.title}."
         messages.info(request, text)
         return unkept(HttpResponseRedirect(f"{reverse('sign_in')}?next={course}"))
+    may_adopt = request.user.is_authenticated and links.may_adopt(person, request.user)
+    if request.method == "POST" and request.POST.get("do") == "adopt":
+        if may_adopt:
+            links.adopt(person, request.user, origin(request))
+        return unkept(see_other(course))
     if request.method == "POST":
         links.enter(request, person, "personal link")
         return unkept(see_other(course))
-    return unkept(render(request, "labs/join_link.html", {"person": person}))
+    return unkept(render(request, "labs/join_link.html", {"person": person, "may_adopt": may_adopt}))
 
 
 # -- staff's pages ------------------------------------------------------------------------------

@@ -98,7 +98,8 @@ def apply(request: Request, course: Course, draft: RosterDraft) -> HttpResponse:
     """Do it, or say why not and show it again."""
     by = origin(request)
     try:
-        done = roster.apply(draft, by, request.user, request.POST.get("seen", ""), ticked(request, draft))
+        done = roster.apply(draft, by, request.user, request.POST.get("seen", ""), ticked(request, draft),
+                            numbers(request, "theirs"))  # fmt: skip
     except roster.Stale:
         refused(request, course, "roster.apply", roster.STALE)
         return preview(request, course, draft, roster.STALE)
@@ -113,7 +114,12 @@ def ticked(request: Request, draft: RosterDraft) -> set[int]:
     """Whom to take out: those ticked, or all that are missing."""
     if request.POST.get("remove_all"):
         return set(Enrollment.objects.filter(course=draft.course_id).values_list("pk", flat=True))
-    return {int(one) for one in request.POST.getlist("remove") if one.isascii() and one.isdigit()}
+    return numbers(request, "remove")
+
+
+def numbers(request: Request, name: str) -> set[int]:
+    """The numbers among what was ticked."""
+    return {int(one) for one in request.POST.getlist(name) if one.isascii() and one.isdigit()}
 
 
 def refused(request: Request, course: Course, action: str, reason: str) -> None:
