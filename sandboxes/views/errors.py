@@ -7,7 +7,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from sandboxes.lifecycle import origins, refusals
+
 from .web import unkept
+
+TOKEN = refusals.Refused("", "A form without its token: an old page, or a page of somebody else's.")
 
 
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
@@ -16,5 +20,6 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 
 def no_token(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """403 for a form without its token: an old page, or a page of somebody else's."""
+    """403 for a form without its token: an old page, or a page of somebody else's; on record in bounds."""
+    refusals.note("page.open", origins.of_request(request), TOKEN, path=request.path[:200])
     return unkept(render(request, "403_csrf.html", status=403))

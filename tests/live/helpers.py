@@ -41,6 +41,14 @@ class Socket:
             if not kind or frame.get("type") == kind or "closed" in frame:
                 return frame
 
+    async def first(self) -> Frame:
+        """Its first text frame; bytes of a terminal are passed over."""
+        while True:
+            got = await self.communicator.receive_output(timeout=20)
+            if got.get("text"):
+                frame: Frame = json.loads(got["text"])
+                return frame
+
     async def _receive(self, seconds: float) -> Frame:
         got = await self.communicator.receive_output(timeout=max(seconds, 0.001))
         if got["type"] == "websocket.close":
