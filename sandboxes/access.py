@@ -74,6 +74,13 @@ def _ruled(user: Any, sandbox: Sandbox) -> bool | None:
     return rule(user, sandbox) if rule else None
 
 
+def name_of(user: Any, sandbox: Sandbox | None = None) -> str:
+    """What people call somebody: as SANDBOX_NAME_RULE says where this sandbox is, else their own name."""
+    rule = import_string(settings.SANDBOX_NAME_RULE) if settings.SANDBOX_NAME_RULE else None
+    known = rule(user, sandbox) if rule and sandbox is not None else ""
+    return str(known or user.get_full_name() or user.get_username())
+
+
 class Hidden(Http404):
     """Answered like any missing page. ``sandbox`` is the one that was hidden, None where there is none.
 

@@ -356,6 +356,7 @@ SANDBOX_LOOPS = ("cleanup", "provision", "audit")  # management commands that `s
 SANDBOX_OWNER_RULE = "sandboxes.labs.gate.taken_back"  # of these ids, those their owners have lost
 SANDBOX_HOLD_RULE = "sandboxes.labs.progress.held"  # why its owner may not act on a sandbox just now
 SANDBOX_SPARE_RULE = "sandboxes.labs.seats.unsaved"  # of these ids, those not to be removed as expired yet
+SANDBOX_NAME_RULE = "sandboxes.labs.members.known_as"  # what somebody is called where a sandbox is
 SANDBOX_TYPING_RULE = "sandboxes.labs.gate.typing_rule"
 SANDBOX_QUEUES = {"seats": "sandboxes.labs.seats.waiting"}  # further queues of /metrics: name to length
 SANDBOX_PLACE = "sandboxes.labs.trail.place_of"  # where an event about a sandbox happened

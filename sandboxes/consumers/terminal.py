@@ -73,9 +73,12 @@ class TerminalConsumer(SocketConsumer):
         return None
 
     async def _attach(self, terminal: LiveTerminal, cols: int, rows: int) -> None:
-        user = self.user.get_username()
+        user, shown = (
+            self.user.get_username(),
+            await database_sync_to_async(access.name_of)(self.user, self.sandbox),
+        )
         self.terminal = terminal
-        self.viewer = Viewer(user, self._send_bytes, self.send_json, cols, rows, not self.may_type)
+        self.viewer = Viewer(user, self._send_bytes, self.send_json, cols, rows, not self.may_type, shown)
         self._ending = asyncio.ensure_future(self._close_when_over(terminal))
         await terminal.attach(self.viewer, self._number("offset"), self._query("shell"))
         if self.entry is not None:
@@ -173,7 +176,7 @@ class TerminalConsumer(SocketConsumer):
         if not self.may_type:
             return await self.error("not_allowed", "You may watch this terminal, not close it.")
         if self.terminal:
-            name = self.user.get_username()
+            name = self.viewer.shown if self.viewer else self.user.get_username()
             self.terminal.end(Ending("closed", f"Closed by {name}.", again=True, by=self.origin()))
         return None
 

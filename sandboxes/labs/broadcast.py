@@ -46,16 +46,18 @@ def chosen(lab: Lab, ids: Sequence[str]) -> QuerySet[Seat]:
 # -- now ----------------------------------------------------------------------------------------
 
 
-def message(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None = None) -> int:
-    """Tell everyone (``seats`` None) or some; to how many. Raises Refused."""
+def message(
+    lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None = None, name: str = ""
+) -> int:
+    """Tell everyone (``seats`` None) or some, under this name; to how many. Raises Refused."""
     text = text.strip()
     if lab.status not in TALKING:
         raise Refused("", f"This lab is {lab.status}: nobody would read it.")
     if not text or len(text) > LONGEST or "\0" in text:
         raise Refused("text", f"Write a message of 1 to {LONGEST} characters.")
     if seats is None:
-        return _to_all(lab, text, by)
-    rows = [Message(lab=lab, seat=seat, by_name=by.name, text=text) for seat in seats]
+        return _to_all(lab, text, by, name or by.name)
+    rows = [Message(lab=lab, seat=seat, by_name=name or by.name, text=text) for seat in seats]
     if not rows:
         raise Refused("seats", "Choose somebody first.")
     with transaction.atomic():
@@ -67,10 +69,10 @@ def message(lab: Lab, text: str, by: audit.Origin, seats: Iterable[Seat] | None 
     return len(made)
 
 
-def _to_all(lab: Lab, text: str, by: audit.Origin) -> int:
+def _to_all(lab: Lab, text: str, by: audit.Origin, name: str) -> int:
     with transaction.atomic():
         trail.record("lab.message", by, lab, seats="all")
-        trail.tell(lab, text, by.name)
+        trail.tell(lab, text, name)
     return lab.seats.exclude(status=SeatStatus.CLOSED).count()
 
 

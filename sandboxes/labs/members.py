@@ -10,9 +10,9 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
-from sandboxes.access import Hidden
+from sandboxes.access import Hidden, name_of
 from sandboxes.lifecycle import audit
-from sandboxes.models import User
+from sandboxes.models import Sandbox, User
 
 from . import gate, trail
 from .models import Course, Enrollment, Lab, LabStatus, Role, Seat
@@ -42,8 +42,21 @@ def places_of(user: Any) -> QuerySet[Enrollment]:
 
 def called(course: Course, user: Any) -> str:
     """What people of a course know somebody as."""
-    person = gate.enrollment(user, course)
-    return person.name if person else user.get_full_name() or user.get_username()
+    return names(course, [user])[user.pk]
+
+
+def names(course: Course, users: Iterable[Any]) -> dict[int, str]:
+    """The same for many, by their pks. One query."""
+    known = list(users)
+    rows = Enrollment.objects.active().filter(course=course, user__in=[user.pk for user in known])
+    found = dict(rows.values_list("user", "name"))
+    return {user.pk: found.get(user.pk) or name_of(user) for user in known}
+
+
+def known_as(user: Any, sandbox: Sandbox) -> str:
+    """What the course of a seat's sandbox calls somebody, empty where it is no seat's (SANDBOX_NAME_RULE)."""
+    seat = gate.seat_of(sandbox)
+    return called(seat.lab.course, user) if seat else ""
 
 
 def others(user: Any) -> list[Course]:

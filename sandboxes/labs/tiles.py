@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from sandboxes.access import name_of
 from sandboxes.live.series import Facts
 from sandboxes.live.stats import facts_of
 from sandboxes.models import Status
@@ -26,6 +27,7 @@ class Tile:
     sandbox: str
     name: str
     section: str
+    is_guest: bool
     status: str
     word: str
     mark: str
@@ -92,12 +94,13 @@ def _tile(seat: Seat, hand: Hand | None, steps: int) -> Tile:
     box = seat.sandbox
     return Tile(
         seat=seat.pk, sandbox=seat.sandbox_id or "", name=seat.enrollment.name,
-        section=seat.enrollment.section, status=status, word=word, mark=mark, step=seat.step,
+        section=seat.enrollment.section, is_guest=seat.enrollment.is_guest,
+        status=status, word=word, mark=mark, step=seat.step,
         done=tuple(seat.steps), steps=steps, since=seat.step_since.timestamp(),
         here=seat.joined_at is not None, active_at=_stamp(box.last_activity_at if box else None),
         hand_at=_stamp(hand.raised_at if hand else None), hand_text=hand.text if hand else "",
-        hand_by=hand.claimed_by.get_username() if hand and hand.claimed_by else "",
-        typist=seat.typist.get_username() if seat.typist else "",
+        hand_by=name_of(hand.claimed_by) if hand and hand.claimed_by else "",
+        typist=name_of(seat.typist) if seat.typist else "",
     )  # fmt: skip
 
 

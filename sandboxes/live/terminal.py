@@ -102,7 +102,7 @@ class LiveTerminal:
     def _greeting(self, viewer: Viewer, start: int, resumed: bool) -> dict[str, Any]:
         return {"type": "attached", "shell": self.shell, "offset": start, "head": self.ring.head,
                 "resumed": resumed, "viewers": len(self.viewers), "leader": viewer is self.viewers[0],
-                "others": sorted({one.name for one in self.viewers if one.name != viewer.name}),
+                "others": sorted({one.shown for one in self.viewers if one.name != viewer.name}),
                 "cols": self.size[0], "rows": self.size[1]}  # fmt: skip
 
     def detach(self, viewer: Viewer) -> None:
@@ -129,7 +129,7 @@ class LiveTerminal:
     def _tell_viewers(self, but: Viewer | None = None) -> None:
         for place, viewer in enumerate(list(self.viewers)):
             if viewer is not but:
-                others = sorted({one.name for one in self.viewers if one.name != viewer.name})
+                others = sorted({one.shown for one in self.viewers if one.name != viewer.name})
                 message = {
                     "type": "viewers",
                     "count": len(self.viewers),

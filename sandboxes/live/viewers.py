@@ -18,6 +18,7 @@ FRAME = 128 * 1024
 class Viewer:
     """Sends what the ring has beyond its cursor, as far as its credit goes.
 
+    ``name`` tells people apart, ``shown`` is what the others read.
     ``send_bytes`` and ``send_json`` write to its socket. A slow one never stops anybody else: it
     falls behind, and is told of the gap when what it misses is no longer kept.
     """
@@ -30,8 +31,9 @@ class Viewer:
         cols: int,
         rows: int,
         only_watches: bool = False,
+        shown: str = "",
     ) -> None:
-        self.name = name
+        self.name, self.shown = name, shown or name
         self.only_watches = only_watches
         self.send_bytes, self.send_json = send_bytes, send_json
         self.cols, self.rows = cols, rows

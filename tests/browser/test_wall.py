@@ -129,7 +129,7 @@ def test_a_raised_hand_is_claimed_looked_at_helped_with_consent_and_resolved(cla
     expect(row).to_contain_text("You are on it.")
     row.get_by_role("link", name="Look").click()
     expect(wall.locator("sandbox-terminal")).to_have_attribute("state", "open")
-    expect(ada.locator("[data-watchers]")).to_contain_text("ines")
+    expect(ada.locator("[data-watchers]")).to_contain_text("Ines Roth")
     run(wall, "echo not-yet")
     wall.get_by_role("button", name="Ask to type").click()
     ada.get_by_role("button", name="Yes", exact=True).click()

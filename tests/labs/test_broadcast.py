@@ -45,7 +45,7 @@ def words(run):
 def test_a_message_to_everyone_is_one_row(many, open_lab):
     assert "Told 2." in text(many("message", all="1", text="  Eyes up. "))
     row = Message.objects.get()
-    assert (row.text, row.by_name, row.seat) == ("Eyes up.", "ines", None)
+    assert (row.text, row.by_name, row.seat) == ("Eyes up.", "Ines", None)
     assert Event.objects.get(action="lab.message").actor_name == "ines"
 
 

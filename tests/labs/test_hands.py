@@ -34,7 +34,7 @@ def test_of_two_colleagues_one_has_it(ines, tina, hand):
     assert "You are on it." in text(part)
     late = browser(ines).post(act(hand, "claim"), follow=True)
     assert "A colleague was faster" in text(late)
-    assert "tina is on it." in text(late)
+    assert "Tina is on it." in text(late)
     hand.refresh_from_db()
     assert hand.claimed_by == tina
     assert Event.objects.filter(action="hand.claim").get().actor_name == "tina"

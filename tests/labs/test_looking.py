@@ -99,7 +99,7 @@ async def test_typing_is_refused_until_the_yes_and_again_after_the_end(
     await hers.read(until=b"$ ")
     mine = await open_terminal(place.sandbox_id, ines)
     assert (await mine.read(kind="rights"))["may_type"] is False
-    assert (await hers.read(kind="viewers"))["others"] == ["ines"]
+    assert (await hers.read(kind="viewers"))["others"] == ["Ines"]
     await Seat.objects.filter(pk=place.pk).aupdate(typist=ines)
     assert (await mine.read(kind="rights", seconds=4))["may_type"] is True
     await mine.run("echo from-ines", b"from-ines\r\n")

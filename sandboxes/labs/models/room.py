@@ -23,6 +23,8 @@ class Hand(models.Model):
     )
     claimed_at = models.DateTimeField(null=True, blank=True)
     resolved_at = models.DateTimeField(null=True, blank=True)
+    helper = ""
+    """No column: the name of whoever has claimed it, for pages."""
 
     class Meta:
         ordering = ("raised_at", "id")

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from sandboxes import cells
 from sandboxes.labs import gate, overview, recorded
-from sandboxes.labs.models import Seat
+from sandboxes.labs.models import Enrollment, Seat
 from sandboxes.models import Command, Event, Outcome
 from sandboxes.views.web import Request, private
 from sandboxes.views.words import Line, timeline, who
@@ -56,11 +56,16 @@ def overview_csv(request: Request, pk: str) -> HttpResponse:
     return cells.answer(f"{lab.pk}-overview", heads, (row(one) for one in found))
 
 
+def shown(who: Enrollment) -> str:
+    """A guest may have called themselves anything."""
+    return f"{who.name} (guest)" if who.is_guest else who.name
+
+
 def row(one: overview.Person) -> list[object]:
     """One person's cells."""
     seat, who = one.seat, one.seat.enrollment
     came = seat.joined_at.isoformat(timespec="seconds") if seat.joined_at else ""
-    return [who.name, who.email, who.student_id, who.section, seat.status, came, len(seat.steps), seat.step,
+    return [shown(who), who.email, who.student_id, who.section, seat.status, came, len(seat.steps), seat.step,
             minutes(one.on_step), one.hands, minutes(one.waited), *map(minutes, one.row_times())]  # fmt: skip
 
 

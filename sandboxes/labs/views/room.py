@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from sandboxes.access import Hidden
-from sandboxes.labs import broadcast, gate, hands, looking, pictures, tiles, wall
+from sandboxes.labs import broadcast, gate, hands, looking, members, pictures, tiles, wall
 from sandboxes.labs.models import Hand, Lab
 from sandboxes.views.web import Request, back, origin, private, say
 
@@ -40,7 +40,7 @@ def wall_of(request: Request, lab: Lab) -> dict[str, Any]:
         "lab": lab, "course": lab.course, "tiles": sorted(shown, key=order(sort)), "sort": sort,
         "sorts": SORTS, "section": section if section in sections else "", "sections": sections,
         "big": "big" in request.GET, "here": sum(one.here for one in found), "all": len(found),
-        "hands": hands.waiting(lab), "may_act": gate.can(request.user, lab.course, gate.ACT),
+        "hands": raised(lab), "may_act": gate.can(request.user, lab.course, gate.ACT),
         "is_free": lab.course.types_freely, "now": timezone.now(),
     }  # fmt: skip
 
@@ -62,9 +62,18 @@ def room_help(request: Request, pk: str) -> HttpResponse:
     return queue(request, lab) if request.htmx else back(request, "wall", lab.pk)
 
 
+def raised(lab: Lab) -> list[Hand]:
+    """The hands that are up, each with the name of whoever is on it."""
+    found = hands.waiting(lab)
+    called = members.names(lab.course, {one.claimed_by for one in found if one.claimed_by})
+    for one in found:
+        one.helper = called.get(one.claimed_by_id or 0, "")
+    return found
+
+
 def queue(request: Request, lab: Lab) -> HttpResponse:
     may_act = gate.can(request.user, lab.course, gate.ACT)
-    context = {"lab": lab, "hands": hands.waiting(lab), "may_act": may_act, "now": timezone.now()}
+    context = {"lab": lab, "hands": raised(lab), "may_act": may_act, "now": timezone.now()}
     return render(request, "labs/_help.html", context)
 
 
@@ -106,6 +115,11 @@ def look(request: Request, pk: str) -> HttpResponse:
     return render(request, "labs/look.html", look_at(request, seat))
 
 
+def called(seat: Any, user: Any) -> str:
+    """Somebody's name, where there is somebody."""
+    return members.called(seat.lab.course, user) if user else ""
+
+
 def look_at(request: Request, seat: Any) -> dict[str, Any]:
     """What the page shows beside the terminal."""
     return {
@@ -113,6 +127,7 @@ def look_at(request: Request, seat: Any) -> dict[str, Any]:
         "hand": hands.open_of(seat), "may_act": gate.can(request.user, seat.lab.course, gate.ACT),
         "is_free": seat.lab.course.types_freely, "now": timezone.now(),
         "is_asked": seat.typing_asked_by_id == request.user.pk, "types": seat.typist_id == request.user.pk,
+        "typist": called(seat, seat.typist), "asker": called(seat, seat.typing_asked_by),
         "steps": len(pictures.sheet_of(seat.lab.version).steps),
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from sandboxes import cells
-from sandboxes.labs import broadcast, gate, trail
+from sandboxes.labs import broadcast, gate, members, trail
 from sandboxes.labs.models import Lab, LabRun, LabRunResult, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.commands import readable
@@ -72,7 +72,8 @@ def seats_of(request: Request, lab: Lab) -> list[Any]:
 def message(request: Request, lab: Lab, seats: list[Any]) -> Said:
     everyone = bool(request.POST.get("all"))
     text = request.POST.get("text", "")
-    count = broadcast.message(lab, text, origin(request), None if everyone else seats)
+    name = members.called(lab.course, request.user)
+    count = broadcast.message(lab, text, origin(request), None if everyone else seats, name)
     return "success", f"Told {count}."
 
 
@@ -124,7 +125,8 @@ class Row:
 
     def __init__(self, result: LabRunResult) -> None:
         self.result, self.command = result, result.command
-        self.name, self.section = result.seat.enrollment.name, result.seat.enrollment.section
+        who = result.seat.enrollment
+        self.name, self.section = f"{who.name} (guest)" if who.is_guest else who.name, who.section
 
     @property
     def is_good(self) -> bool:
