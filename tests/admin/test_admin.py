@@ -89,3 +89,10 @@ def test_a_user_without_staff_rights_does_not_get_in(client, alice):
 
 def test_the_whole_admin_is_registered():
     assert set(site._registry) >= set(RECORDS)
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/sandboxes/event/", "/admin/sandboxes/image/"])
+def test_it_looks_like_the_rest_of_the_product(auditor, path):
+    page = auditor.get(path).content.decode()
+    for one in ("css/tokens", "css/admin.", "img/brand"):
+        assert f"/static/{one}" in page
