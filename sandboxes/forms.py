@@ -13,7 +13,7 @@ from django.core.validators import ProhibitNullCharactersValidator
 from django.utils.functional import cached_property
 
 from .lifecycle import limits
-from .models import Image, Network, User
+from .models import Image, Isolation, Network, User
 from .units import format_duration, format_size
 
 Clean = Callable[[Any], Any]
@@ -54,6 +54,11 @@ class LaunchForm(forms.Form):
     lifetime = Text(limits.clean_lifetime)
     network = forms.ChoiceField(
         choices=Network.choices, required=False, error_messages={"invalid_choice": "Choose none or internet."}
+    )
+    isolation = forms.ChoiceField(
+        choices=Isolation.choices,
+        required=False,
+        error_messages={"invalid_choice": "Choose standard or strict."},
     )
     pids = Text(limits.clean_pids)
     workdir = Text(limits.clean_workdir)

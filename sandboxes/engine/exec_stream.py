@@ -178,15 +178,16 @@ class Execs:
         *,
         marker: str = "",
         tty: bool = False,
+        stdin: bool = False,
         user: str = "",
     ) -> tuple[str, Wire]:
-        """Create and start an exec; with a tty its input is open. Raises NotFound, Conflict."""
+        """Create and start an exec; its input is open with a tty or ``stdin``. Raises NotFound, Conflict."""
         with self.connection.control() as api:
             exec_id: str = api.exec_create(
                 native_id,
                 list(argv),
                 user=user,
-                stdin=tty,
+                stdin=tty or stdin,
                 tty=tty,
                 environment=environment | (mark(marker) if marker else {}),
                 workdir=workdir or None,

@@ -21,6 +21,9 @@ class ContainerSpec:
     memory in bytes, cpus in cores (0.01 steps), pids a positive count, workdir absolute.
     ``root`` is true only where an admin's image says so; else the image's own user is taken, or
     1000:1000 when the image names none or root. ``shell`` is PID 1 and reads an open stdin.
+    ``strict``: 1000:1000 in any case, no network, and nothing to write but the working directory and
+    /tmp, which are in memory and gone when it stops. ``disk`` is the size of one file at most; of all
+    of them the caller keeps count.
     """
 
     sandbox_id: str
@@ -33,6 +36,8 @@ class ContainerSpec:
     environment: dict[str, str] = field(default_factory=dict)
     shell: str = "sh"
     root: bool = False
+    strict: bool = False
+    disk: int = 2 << 30
     hostname: str = "sandbox"
 
 

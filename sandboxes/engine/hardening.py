@@ -26,7 +26,13 @@ ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID"]
 _MIB = 1 << 20
 _FORBIDDEN_FOLDERS = ("/proc", "/sys", "/dev")
 
-_FIXED = {
+_SHARED = ("/", "/tmp", "/var/tmp")
+"""Working directories that cannot be a mount of their own, or are one anyhow."""
+HOME = "/workspace"
+INODES = 32768
+"""Files in a strict sandbox's working directory, and in its /tmp."""
+
+_FIXED: Raw = {
     "Privileged": False,
     "AutoRemove": False,  # the engine's own removal loses the exit code and the reason
     "ReadonlyRootfs": False,
@@ -73,6 +79,8 @@ class ImageFacts:
 
 def user_for(spec: ContainerSpec, image: ImageFacts) -> str:
     """Who runs inside: root where allowed, else the image's own user, else 1000:1000."""
+    if spec.strict:
+        return STUDENT
     if spec.root:
         return ROOT
     return STUDENT if image.is_root else image.user
@@ -103,20 +111,49 @@ def create_config(spec: ContainerSpec, install: str, image: ImageFacts, network:
 
 def host_config(spec: ContainerSpec, network: str) -> Raw:
     """The limits and the fixed, safe rest."""
-    return _FIXED | {
-        "Memory": spec.memory,
-        "MemorySwap": spec.memory,  # the sum of both, so this means: no swap
-        "NanoCpus": round(spec.cpus * 100) * 10**7,
-        "PidsLimit": spec.pids,
-        "CapAdd": ROOT_CAPABILITIES if spec.root else [],
-        "NetworkMode": "none" if spec.network == "none" else network,
+    return (
+        _FIXED
+        | (_closed(spec) if spec.strict else {})
+        | {
+            "Memory": spec.memory,
+            "MemorySwap": spec.memory,  # the sum of both, so this means: no swap
+            "NanoCpus": round(spec.cpus * 100) * 10**7,
+            "PidsLimit": spec.pids,
+            "CapAdd": ROOT_CAPABILITIES if spec.root and not spec.strict else [],
+            "NetworkMode": "none" if spec.network == "none" else network,
+            "Ulimits": [*_FIXED["Ulimits"], {"Name": "fsize", "Soft": spec.disk, "Hard": spec.disk}],
+        }
+    )
+
+
+def _closed(spec: ContainerSpec) -> Raw:
+    """A root that cannot be written, and two places in memory that can; they count as memory."""
+    usual = f"rw,exec,nosuid,nodev,nr_inodes={INODES},uid=1000,gid=1000"
+    home = HOME if spec.workdir in _SHARED else spec.workdir
+    return {
+        "ReadonlyRootfs": True,
+        "Tmpfs": {
+            home: f"{usual},mode=0700,size={workspace_size(spec.memory)}",
+            "/tmp": f"{usual},mode=1777,size={temporary_size(spec.memory)}",
+        },
     }
+
+
+def workspace_size(memory: int) -> int:
+    """Bytes that a strict sandbox's working directory holds: half of its memory."""
+    return memory // 2
+
+
+def temporary_size(memory: int) -> int:
+    """Bytes that a strict sandbox's /tmp holds."""
+    return memory // 8
 
 
 def environment(spec: ContainerSpec, image: ImageFacts) -> list[str]:
     """The environment as NAME=value. A user the image does not know gets the workdir as home."""
     user = user_for(spec, image)
-    home = {"HOME": spec.workdir} if user[0].isdigit() and user != ROOT else {}
+    workdir = HOME if spec.strict and spec.workdir in _SHARED else spec.workdir
+    home = {"HOME": workdir} if user[0].isdigit() and user != ROOT else {}
     wanted = home | spec.environment
     return [f"{name}={value}" for name, value in wanted.items() if name != MARKER_VARIABLE]
 
@@ -127,8 +164,9 @@ def check(spec: ContainerSpec) -> None:
     The engine takes 0 and negative limits as "unlimited", without a word.
     """
     faults = {
-        "The limits of a sandbox must be positive.": min(spec.memory, spec.pids, spec.cpus) < 0.01,
+        "The limits of a sandbox must be positive.": min(spec.memory, spec.pids, spec.cpus, spec.disk) < 0.01,
         "The network must be none or internet.": spec.network not in ("none", "internet"),
+        "A strict sandbox has no network.": spec.strict and spec.network != "none",
         "The working directory is not allowed.": not is_workdir(spec.workdir),
         "The environment holds something no container can take.": not all(
             is_variable(name, value) for name, value in spec.environment.items()
@@ -170,7 +208,8 @@ def _differences(config: Raw, inspected: Raw, swap_limit: bool) -> Iterator[str]
     for knob in ("MaskedPaths", "ReadonlyPaths"):
         if not host.get(knob):
             yield f"{knob}: empty"
-    if any(mount.get("Type") != "volume" for mount in inspected.get("Mounts") or []):
+    allowed = () if config["HostConfig"]["ReadonlyRootfs"] else ("volume",)
+    if any(mount.get("Type") not in allowed for mount in inspected.get("Mounts") or []):
         yield f"Mounts: {inspected['Mounts']!r}"
 
 
@@ -182,7 +221,7 @@ def _host_differences(wanted: Raw, made: Raw, swap_limit: bool) -> Iterator[str]
         if not _same(value, found) and (swap_limit or (knob, found) != ("MemorySwap", -1)):
             yield f"HostConfig.{knob}: {_brief(made.get(knob))} instead of {_brief(wanted[knob])}"
     for knob in _NEVER:
-        if made.get(knob):
+        if made.get(knob) and knob not in wanted:
             yield f"HostConfig.{knob}: {made[knob]!r} instead of nothing"
 
 

@@ -54,6 +54,14 @@ class Wire:
                 return b""
             raise Unreachable("The connection to the engine broke.", str(error)) from error
 
+    def send(self, data: bytes, seconds: float) -> None:
+        """All of it. Raises Unreachable when the connection breaks, or nothing moves for so long."""
+        try:
+            self.sock.settimeout(seconds)
+            self.sock.sendall(data)
+        except OSError as error:
+            raise Unreachable("The connection to the engine broke.", str(error)) from error
+
     def shutdown(self) -> None:
         """End it in both directions, which wakes whoever reads it in another thread."""
         self.closed = True

@@ -19,6 +19,8 @@ _SHARED = ("/", "/tmp", "/var/tmp")
 
 def needs_folder(spec: ContainerSpec, image: ImageFacts) -> bool:
     """Whether the working directory must be made: the image does not declare it as its own."""
+    if spec.strict:  # a mount of its own
+        return False
     return spec.workdir != image.workdir and spec.workdir not in _SHARED and not spec.root
 
 

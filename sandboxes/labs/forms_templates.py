@@ -10,8 +10,8 @@ from django.core.files.uploadedfile import UploadedFile
 
 from sandboxes.engine.files import BadArchive
 from sandboxes.forms import Text
-from sandboxes.lifecycle import limits
-from sandboxes.models import Image, Network, RecordingPolicy
+from sandboxes.lifecycle import limits, strictness
+from sandboxes.models import Image, Isolation, Network, RecordingPolicy
 from sandboxes.units import format_size
 
 from . import archives, sheets
@@ -40,6 +40,7 @@ class RecipeForm(forms.Form):
     cpus = Text(limits.clean_cpus)
     pids = Text(limits.clean_pids)
     network = forms.ChoiceField(choices=Network.choices, required=False)
+    isolation = forms.ChoiceField(choices=Isolation.choices, required=False)
     recording = forms.ChoiceField(choices=RecordingPolicy.choices, required=False)
     recording_keystrokes = forms.BooleanField(required=False)
     upload = forms.FileField(required=False, max_length=255, error_messages={"empty": "This file is empty."})
@@ -69,6 +70,15 @@ class RecipeForm(forms.Form):
         except BadArchive as error:
             raise ValidationError(str(error)) from None
 
+    def clean(self) -> dict[str, Any]:
+        """Where image or template is strict there is no network."""
+        given: dict[str, Any] = super().clean() or self.cleaned_data
+        image = given.get("image")
+        strict = Isolation.STRICT in (given.get("isolation"), image.isolation if image else "")
+        if strict and given.get("network") == Network.INTERNET:
+            self.add_error("network", strictness.NO_NETWORK)
+        return given
+
     def columns(self) -> dict[str, Any]:
         """What a version takes; an empty limit keeps the last one, or the default."""
         given = self.cleaned_data
@@ -77,6 +87,7 @@ class RecipeForm(forms.Form):
             "sheet": given["sheet"],
             "image": given["image"],
             "network": given["network"] or Network.NONE,
+            "isolation": given["isolation"] or Isolation.STANDARD,
             "recording": given["recording"] or RecordingPolicy.OFF,
             "recording_keystrokes": given["recording_keystrokes"],
         }
@@ -94,6 +105,6 @@ def initial(version: TemplateVersion | None, base: int) -> dict[str, Any]:
     return {
         "title": version.template.title, "sheet": version.sheet, "image": version.image_id, "base": base,
         "memory": format_size(version.memory), "cpus": f"{version.cpus.normalize():f}", "pids": version.pids,
-        "network": version.network, "recording": version.recording,
+        "network": version.network, "isolation": version.isolation, "recording": version.recording,
         "recording_keystrokes": version.recording_keystrokes,
     }  # fmt: skip

@@ -128,7 +128,7 @@ def start(seat: Seat, origin: audit.Origin = audit.SYSTEM) -> None:
             seat.enrollment.user, version.image, origin=origin, name=_name(seat),
             memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
             lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
-            recording=recorded.asked(version), lent=True,
+            recording=recorded.asked(version), lent=True, isolation=version.isolation,
         )  # fmt: skip
     except Refused as refusal:
         fail(seat, str(refusal))

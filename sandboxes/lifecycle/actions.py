@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from sandboxes.models import Image, Network, Sandbox, Status, User
 from sandboxes.units import format_duration
 
-from . import audit, limits, names, process, quotas, refusals, steps, transitions, work
+from . import audit, limits, names, process, quotas, refusals, steps, strictness, transitions, work
 from .recording_policy import Policy, of_image, strictest
 from .refusals import Refused
 from .transitions import TABLE, Claim
@@ -67,13 +67,15 @@ def launch(
     launch_key: str | None = None,
     recording: Policy = NO_POLICY,
     lent: bool = False,
+    isolation: str | None = None,
 ) -> Sandbox:
     """Put a new sandbox on record and have it made; the record is there before the container.
 
     What is left out is as the image has it; ``recording`` is asked for beside the image's own and the
-    install's, of which the strictest holds. The same ``launch_key`` of the same owner returns the
-    first sandbox; ``lent``: it counts in no quota of the owner's. Raises Refused (on record by then)
-    for input at fault or a full quota. Not inside a transaction.
+    install's, and ``isolation`` (standard, strict) beside the image's: the strictest holds. The same
+    ``launch_key`` of the same owner returns the first sandbox; ``lent``: it counts in no quota of the
+    owner's. Raises Refused (on record by then) for input at fault or a full quota. Not inside a
+    transaction.
     """
     key = _key(launch_key)
     known = _launched(owner, key)
@@ -84,6 +86,7 @@ def launch(
     try:
         offered = _offered(image)
         sandbox = _new(owner, offered, wish, strictest(of_image(offered), recording))
+        strictness.apply(sandbox, isolation)
         sandbox.auto_remove, sandbox.launch_key, sandbox.lent = bool(auto_remove), key, lent
         mine = _born(sandbox, origin)
     except Refused as refusal:
@@ -128,7 +131,7 @@ def _new(owner: User, image: Image, wish: dict[str, Any], policy: Policy) -> San
     now = timezone.now()
     return Sandbox(
         owner=owner, image=image, image_reference=image.reference, shell=image.shell,
-        runs_as_root=image.runs_as_root, launch_step="waiting", created_at=now,
+        launch_step="waiting", created_at=now,
         recording=policy.recording, recording_keystrokes=policy.keystrokes,
         expires_at=now + timedelta(seconds=values["lifetime"]),
         **values | {"name": values["name"] or names.new()},
@@ -168,6 +171,7 @@ _CLEAN: dict[str, Any] = {
 def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
     facts = {"image": sandbox.image_reference, "memory": sandbox.memory, "cpus": str(sandbox.cpus),
              "pids": sandbox.pids, "lifetime": sandbox.lifetime, "network": sandbox.network,
+             "isolation": sandbox.isolation, "disk": sandbox.disk,
              "environment": sorted(sandbox.environment), "recording": sandbox.recording,
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
     process.hold()

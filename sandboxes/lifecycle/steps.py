@@ -129,6 +129,8 @@ def _spec(sandbox: Sandbox) -> ContainerSpec:
         environment=dict(sandbox.environment),
         shell=sandbox.shell,
         root=sandbox.runs_as_root,
+        strict=sandbox.is_strict,
+        disk=sandbox.disk,
         hostname=names.hostname(sandbox.name),
     )
 

@@ -7,6 +7,7 @@ from .execs import Command, CommandStatus, Terminal
 from .feeds import Cursor, Tally
 from .ids import command_id, marker, recording_id, sandbox_id
 from .people import Image, User
+from .policy import Isolation
 from .recording import Recording, RecordingPolicy
 from .sandbox import ENDED, LIVE, UP, Network, Sandbox, SandboxQuerySet, Status
 from .trail import Event, EventQuerySet, Lease, Outcome, Seal
@@ -24,6 +25,7 @@ __all__ = [
     "Event",
     "EventQuerySet",
     "Image",
+    "Isolation",
     "Lease",
     "Network",
     "Outcome",

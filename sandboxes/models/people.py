@@ -6,7 +6,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils import timezone
 
-from .policy import RecordingPolicy
+from .policy import DISK, Isolation, RecordingPolicy
 
 
 class User(AbstractUser):
@@ -40,6 +40,15 @@ class Image(models.Model):
     workdir = models.CharField(max_length=255, default="/workspace")
     runs_as_root = models.BooleanField(
         default=False, help_text="Root inside, with five capabilities; otherwise uid 1000."
+    )
+    isolation = models.CharField(
+        max_length=10,
+        choices=Isolation.choices,
+        default=Isolation.STANDARD,
+        help_text="Strict: no network, never root, only /workspace and /tmp can be written, in memory.",
+    )
+    disk = models.PositiveBigIntegerField(
+        default=DISK, help_text="Bytes that a standard sandbox may write to the disk; it is stopped beyond."
     )
     recording = models.CharField(
         max_length=10,

@@ -1,4 +1,4 @@
-"""Whether terminals are recorded: the words that images, lab templates and sandboxes share."""
+"""Rules in words that images, lab templates and sandboxes share: recording, and how closed a sandbox is."""
 
 from __future__ import annotations
 
@@ -11,3 +11,14 @@ class RecordingPolicy(models.TextChoices):
     OFF = "off", "not recorded"
     OPTIONAL = "optional", "the owner may record"
     ALWAYS = "always", "always recorded"
+
+
+class Isolation(models.TextChoices):
+    """How closed a sandbox is; the stricter of image and launch holds."""
+
+    STANDARD = "standard", "standard"
+    STRICT = "strict", "strict: for exams and strangers"
+
+
+DISK = 2 << 30
+"""Bytes that a sandbox may write where an image says nothing else."""

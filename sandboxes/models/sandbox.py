@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from .ids import sandbox_id
 from .people import Image, User
-from .policy import RecordingPolicy
+from .policy import DISK, Isolation, RecordingPolicy
 
 
 class Status(models.TextChoices):
@@ -70,12 +70,13 @@ class SandboxQuerySet(models.QuerySet["Sandbox"]):
 class Sandbox(models.Model):
     """One sandbox: our record and its container.
 
-    ``memory`` bytes, ``cpus`` cores, ``lifetime`` seconds. ``pending`` is empty or the action under
-    way, ``claim`` the token of whoever does it, ``claimed_by`` their process. ``launch_step`` says
-    where a launch stands: waiting, pulling, starting. ``environment_name``, ``host``, ``native_id``
-    and ``generation`` are the ref: where its container is, and which one of several it is.
-    ``lent``: it was launched for its owner by a wing above, and counts in no quota of theirs.
-    ``recording`` is the policy of its launch: a later one does not change what people were told.
+    ``memory`` bytes, ``cpus`` cores, ``lifetime`` seconds, ``disk`` bytes it may write and ``disk_used``
+    those it had written when last looked (None: not looked yet). ``pending`` is empty or the action under
+    way, ``claim`` the token of whoever does it, ``claimed_by`` their process. ``launch_step`` says where
+    a launch stands: waiting, pulling, starting. ``environment_name``, ``host``, ``native_id`` and
+    ``generation`` are the ref: where its container is, and which one of several it is. ``lent``: it was
+    launched for its owner by a wing above, and counts in no quota of theirs. ``recording`` is the policy
+    of its launch: a later one does not change what people were told.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=sandbox_id, editable=False)
@@ -88,6 +89,8 @@ class Sandbox(models.Model):
     memory = models.PositiveBigIntegerField()
     cpus = models.DecimalField(max_digits=5, decimal_places=2)
     pids = models.PositiveIntegerField()
+    disk = models.PositiveBigIntegerField(default=DISK)
+    isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.STANDARD)
     network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
     workdir = models.CharField(max_length=255, default="/workspace")
     environment = models.JSONField(default=dict, blank=True)
@@ -109,6 +112,7 @@ class Sandbox(models.Model):
     claimed_by = models.CharField(max_length=80, blank=True, default="")
     launch_step = models.CharField(max_length=10, blank=True, default="")
     exit_code = models.IntegerField(null=True, blank=True)
+    disk_used = models.PositiveBigIntegerField(null=True, blank=True)
 
     environment_name = models.CharField(max_length=40, default="local")
     host = models.CharField(max_length=120, blank=True)
@@ -140,6 +144,10 @@ class Sandbox(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_strict(self) -> bool:
+        return self.isolation == Isolation.STRICT
 
     @property
     def container_name(self) -> str:

@@ -63,7 +63,7 @@ def host_of(engine: DockerEngine, native_id: str) -> dict[str, Any]:
 # -- every knob -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, {"root": True}, {"network": "internet"}])
+@pytest.mark.parametrize("changes", [{}, {"root": True}, {"network": "internet"}, {"strict": True}])
 def test_the_engine_made_exactly_what_was_asked(real: Sandboxes, changes: dict[str, Any]):
     spec = real.spec(environment={"A": "b"}, **changes)
     native_id = real.created(spec)

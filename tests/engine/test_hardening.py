@@ -45,6 +45,39 @@ def test_nothing_reaches_the_host():
     assert not {"Binds", "Mounts", "Devices", "VolumesFrom"} & set(host)
 
 
+def test_a_strict_one_is_closed_in_every_knob():
+    host = config(strict=True, root=True)["HostConfig"]
+    assert host["ReadonlyRootfs"] is True
+    assert (host["CapDrop"], host["CapAdd"], host["NetworkMode"]) == (["ALL"], [], "none")
+    assert sorted(host["Tmpfs"]) == ["/tmp", "/workspace"]
+    assert all("uid=1000,gid=1000" in options for options in host["Tmpfs"].values())
+    assert "size=268435456" in host["Tmpfs"]["/workspace"]
+    assert "size=67108864" in host["Tmpfs"]["/tmp"]
+
+
+@pytest.mark.parametrize("user", ["", "root", "node", "33:33"])
+def test_a_strict_one_is_of_the_student_whatever_the_image_says(user: str):
+    assert user_for(replace(SPEC, strict=True, root=True), ImageFacts(user)) == "1000:1000"
+
+
+def test_a_strict_one_has_its_working_directory_in_memory():
+    made = config(strict=True, workdir="/srv/lab")
+    assert sorted(made["HostConfig"]["Tmpfs"]) == ["/srv/lab", "/tmp"]
+    assert "HOME=/srv/lab" in made["Env"]
+
+
+@pytest.mark.parametrize("workdir", ["/", "/tmp", "/var/tmp"])
+def test_a_strict_one_has_a_home_where_its_working_directory_can_be_none(workdir: str):
+    made = config(strict=True, workdir=workdir)
+    assert sorted(made["HostConfig"]["Tmpfs"]) == ["/tmp", "/workspace"]
+    assert "HOME=/workspace" in made["Env"]
+
+
+def test_no_file_is_larger_than_what_may_be_written():
+    limits = {one["Name"]: one["Hard"] for one in config(disk=7 << 20)["HostConfig"]["Ulimits"]}
+    assert limits == {"nofile": 1024, "core": 0, "fsize": 7 << 20}
+
+
 def test_the_network_is_none_or_ours():
     assert config()["HostConfig"]["NetworkMode"] == "none"
     assert config(network="internet")["HostConfig"]["NetworkMode"] == "sandboxes"
@@ -91,6 +124,8 @@ def test_home_is_the_workdir_only_for_a_user_the_image_may_not_know():
         {"cpus": 0.001},
         {"cpus": -1},
         {"network": "host"},
+        {"network": "internet", "strict": True},
+        {"disk": 0},
         {"network": "container:abc"},
         {"workdir": "relative"},
         {"workdir": "/proc/self/fd/7"},
@@ -112,7 +147,7 @@ def test_what_the_engine_would_take_wrongly_never_reaches_it(changes: dict[str, 
 
 
 def test_a_container_made_as_asked_has_no_differences():
-    for made in (config(), config(root=True, network="internet")):
+    for made in (config(), config(root=True, network="internet"), config(strict=True)):
         assert differences(made, as_inspected(made)) == []
 
 
@@ -169,6 +204,24 @@ def test_a_bind_mount_is_noticed_and_an_image_s_own_volume_is_not():
     inspected["Mounts"] = [{"Type": "volume"}]
     assert differences(made, inspected) == []
     inspected["Mounts"].append({"Type": "bind", "Source": "/"})
+    assert differences(made, inspected)
+
+
+def test_a_volume_is_noticed_where_nothing_else_can_be_written():
+    made = config(strict=True)
+    inspected = as_inspected(made)
+    inspected["Mounts"] = [{"Type": "volume"}]
+    assert differences(made, inspected)
+
+
+def test_other_places_in_memory_than_asked_are_noticed():
+    made = config(strict=True)
+    inspected = as_inspected(made)
+    inspected["HostConfig"]["Tmpfs"]["/etc"] = "rw"
+    assert differences(made, inspected)
+    made = config()
+    inspected = as_inspected(made)
+    inspected["HostConfig"]["Tmpfs"] = {"/etc": "rw"}
     assert differences(made, inspected)
 
 

@@ -12,6 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from sandboxes.labs import archives, gate, lab_templates
+from sandboxes.labs.forms_templates import RecipeForm
 from sandboxes.labs.models import Course, Enrollment, Lab, LabTemplate, Role, Seat, TemplateVersion
 from sandboxes.models import Event, User
 from tests.pages.conftest import HTMX, browser, text
@@ -341,3 +342,17 @@ def test_who_is_no_instructor_any_more_manages_nothing(ines, engine, template):
     Enrollment.objects.filter(user=ines).update(role=Role.ASSISTANT)
     assert not gate.can(ines, template.course, gate.MANAGE)
     assert browser(ines).get(edit(template)).status_code == 404
+
+
+def test_a_strict_template_has_no_network(version):
+    fields = wish(version, isolation="strict", network="internet")
+    form = RecipeForm(fields)
+    assert form.errors == {"network": ["A strict sandbox has no network. Choose none."]}
+    assert RecipeForm(fields | {"network": "none"}).is_valid()
+
+
+def test_the_seats_of_a_strict_template_are_strict(ines, engine, version, template):
+    TemplateVersion.objects.filter(pk=version.pk).update(isolation="strict")
+    browser(ines).post(act(template, "try"))
+    rounds()
+    assert Seat.objects.get().sandbox.is_strict

@@ -237,3 +237,18 @@ def test_the_form_says_what_may_be(as_alice, image):
 def test_an_empty_catalogue_says_so(as_alice, as_prof):
     assert "Ask an admin" in text(as_alice.get(URL))
     assert "Add an image" in text(as_prof.get(URL))
+
+
+def test_a_strict_sandbox_is_launched_and_its_page_says_what_that_means(as_alice, post, engine):
+    address = post(isolation="strict").url
+    sandbox = Sandbox.objects.get(name="web")
+    assert sandbox.is_strict
+    page = text(as_alice.get(address))
+    assert "gone when it stops" in page
+    assert "Its files are in memory and are lost." in page
+
+
+def test_a_strict_sandbox_with_a_network_is_refused_at_the_field(post, engine):
+    assert error_at(post(isolation="strict", network="internet"), "network") == (
+        "A strict sandbox has no network. Choose none."
+    )

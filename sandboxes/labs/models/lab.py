@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from sandboxes.models import Image, Network, RecordingPolicy
+from sandboxes.models import Image, Isolation, Network, RecordingPolicy
 
 from . import ids
 from .course import Course
@@ -57,6 +57,7 @@ class TemplateVersion(models.Model):
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)
     pids = models.PositiveIntegerField(default=256)
     network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
+    isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.STANDARD)
     recording = models.CharField(max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF)
     recording_keystrokes = models.BooleanField(default=False)
     files = models.BinaryField(null=True, blank=True)
