@@ -1,4 +1,4 @@
-"""Around every request: its id, and that a refusal of the whole page is on record."""
+"""Around every request: its id, every answer's headers, and that a refusal of the whole page is on record."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -58,7 +59,10 @@ def begin(request: HttpRequest) -> Any:
 
 
 def told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """The answer with what every one carries; what does not say how long it keeps is kept nowhere."""
     response.headers[request_ids.HEADER] = request.request_id  # type: ignore[attr-defined]
+    response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
+    response.headers.setdefault("Cache-Control", "no-store, private")
     return response
 
 
