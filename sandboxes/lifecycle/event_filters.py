@@ -72,6 +72,11 @@ class Asked:
         """Whether nothing narrows it."""
         return not self.but(order="").told()
 
+    @property
+    def is_up(self) -> bool:
+        """Whether the oldest come first."""
+        return self.order == OLDEST_FIRST
+
     def wrong(self) -> list[str]:
         """What cannot be understood, in sentences."""
         checks = {
@@ -85,10 +90,16 @@ class Asked:
         return [f"“{getattr(self, name)}”: {WRONG[name]}" for name, good in checks.items() if not good]
 
     def rows(self) -> QuerySet[Event]:
-        """The events, in the order asked for; none where something cannot be understood."""
-        rows = Event.objects.none() if self.wrong() else Event.objects.filter(**self._columns())
-        rows = rows.filter(event_search.matching(self.q)) if self.q else rows
-        return rows.order_by("at", "id") if self.order == OLDEST_FIRST else rows.order_by("-at", "-id")
+        """The events, in the order asked for; none where something cannot be understood.
+
+        What is searched for comes in the order in which it was written, which is very nearly the same.
+        """
+        if self.wrong():
+            return Event.objects.none()
+        if self.q:
+            return self.scan().order_by(event_search.order(self.q, self.is_up))
+        rows = Event.objects.filter(**self._columns())
+        return rows.order_by("at", "id") if self.is_up else rows.order_by("-at", "-id")
 
     def scan(self) -> QuerySet[Event]:
         """The same in no order, found without an index: for who reads a span of ids and nothing else."""
@@ -96,7 +107,7 @@ class Asked:
         names = {name.partition("__")[0] for name in told}
         rows = Event.objects.alias(**{f"plain_{name}": _Plain(F(name)) for name in names}).order_by()
         rows = rows.none() if self.wrong() else rows.filter(**{f"plain_{name}": told[name] for name in told})
-        return rows.filter(event_search.matching(self.q)) if self.q else rows
+        return event_search.within(rows, self.q) if self.q else rows
 
     def _columns(self) -> dict[str, Any]:
         sandbox = "sandbox_id" if ID.fullmatch(self.sandbox) else "sandbox_name"

@@ -12,6 +12,7 @@ from django.db.models import Q, QuerySet
 
 from sandboxes.models import Event
 
+from . import event_search
 from .event_filters import OLDEST_FIRST, Asked, moment
 
 SIZE = 50
@@ -42,17 +43,18 @@ def place(text: str) -> tuple[datetime, int] | None:
 def of(asked: Asked, told: Mapping[str, Any], size: int = SIZE) -> Page:
     """The page that ``after`` or ``before`` in a query string means; else the first one."""
     after, before = place(str(told.get("after", ""))), place(str(told.get("before", "")))
-    is_up = asked.order == OLDEST_FIRST
     if before is not None:
-        found = list(_beyond(_turned(asked), before, not is_up)[: size + 1])
+        found = list(_on(asked.but(order="" if asked.is_up else OLDEST_FIRST), before)[: size + 1])
         return _page(asked, found[:size][::-1], len(found) > size, True)
-    rows = asked.rows()
-    found = list((_beyond(rows, after, is_up) if after else rows)[: size + 1])
+    found = list((_on(asked, after) if after else asked.rows())[: size + 1])
     return _page(asked, found[:size], after is not None, len(found) > size)
 
 
-def _turned(asked: Asked) -> QuerySet[Event]:
-    return asked.but(order="" if asked.order == OLDEST_FIRST else OLDEST_FIRST).rows()
+def _on(asked: Asked, where: tuple[datetime, int]) -> QuerySet[Event]:
+    """What comes behind that place, in the order asked for."""
+    if asked.q:
+        return event_search.beyond(asked.rows(), asked.q, where[1], asked.is_up)
+    return _beyond(asked.rows(), where, asked.is_up)
 
 
 def _beyond(rows: QuerySet[Event], where: tuple[datetime, int], is_up: bool) -> QuerySet[Event]:

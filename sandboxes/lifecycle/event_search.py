@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import BigIntegerField, BooleanField, F, OrderBy, QuerySet
 from django.db.models.expressions import RawSQL
+
+from sandboxes.models import Event
 
 from . import event_words
 
@@ -20,18 +22,36 @@ BETWEEN = re.compile(r"[\s!-)+,/;-?\[-^`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u30
 MOST_WORDS = 12
 SHORTEST_VERB = 4
 
-FTS5 = "SELECT rowid FROM sandboxes_event_words WHERE sandboxes_event_words MATCH %s"
-TSQUERY = "SELECT id FROM sandboxes_event WHERE words @@ lower(%s)::tsquery"
+INDEX = "sandboxes_event_words"
+FTS5 = [f"{INDEX}.rowid = sandboxes_event.id", f"{INDEX} MATCH %s"]
+TSQUERY = "sandboxes_event.words @@ lower(%s)::tsquery"
 
 
-def matching(text: str) -> Q:
-    """The condition for events in which all words of a text stand; everything for a text without any."""
+def within(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
+    """Those of the rows in which all words of a text stand; all for a text without any.
+
+    Order them by ``order``: SQLite then takes them out of the index as they come, and ends early.
+    """
     words = tokens(text)
     if not words:
-        return Q()
+        return rows
     if connection.vendor == "postgresql":
-        return Q(pk__in=RawSQL(TSQUERY, [_tsquery(words)]))
-    return Q(pk__in=RawSQL(FTS5, [_fts5(words)]))
+        return rows.filter(RawSQL(TSQUERY, [_tsquery(words)], output_field=BooleanField()))
+    return rows.extra(tables=[INDEX], where=FTS5, params=[_fts5(words)])
+
+
+def order(text: str, oldest_first: bool) -> OrderBy:
+    """By the ids of what ``within`` finds."""
+    is_joined = tokens(text) and connection.vendor != "postgresql"
+    column = RawSQL(f"{INDEX}.rowid", [], output_field=BigIntegerField()) if is_joined else F("id")
+    return OrderBy(column, descending=not oldest_first)
+
+
+def beyond(rows: QuerySet[Event], text: str, pk: int, is_up: bool) -> QuerySet[Event]:
+    """Those of what ``within`` found whose id is greater than this one, or less."""
+    if tokens(text) and connection.vendor != "postgresql":
+        return rows.extra(where=[f"{INDEX}.rowid {'>' if is_up else '<'} %s"], params=[pk])
+    return rows.filter(pk__gt=pk) if is_up else rows.filter(pk__lt=pk)
 
 
 def tokens(text: str) -> list[str]:

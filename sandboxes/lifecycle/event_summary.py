@@ -41,7 +41,8 @@ class Summary:
 
 def of(asked: Asked, most: int = MOST) -> Summary:
     """Look at it: two queries."""
-    rows = asked.rows().order_by("-at", "-id")
+    asked = asked.but(order="")
+    rows = asked.rows()
     columns = rows.values_list("at", "action", "outcome", "actor_name", "actor_kind", "place_name")
     found = list(columns[: most + 1])
     told = Summary(min(len(found), most), len(found) > most)
@@ -51,16 +52,20 @@ def of(asked: Asked, most: int = MOST) -> Summary:
         told.actors[name(*who)] += 1
         if place:
             told.places[place] += 1
-    if asked.outcome in ("", Outcome.REFUSED):
-        _refused(told, rows, most)
+    _refused(told, asked, most)
     return told
 
 
-def _refused(told: Summary, rows: Any, most: int) -> None:
-    rows = rows.filter(outcome=Outcome.REFUSED)
-    found = list(rows.values_list("actor_name", "actor_kind")[: most + 1])
-    told.refused_is_more = len(found) > most
-    told.refused = Counter(name(*who) for who in found[:most])
+def _refused(told: Summary, asked: Asked, most: int) -> None:
+    """Who was refused; asked for only where it is not known yet."""
+    if asked.outcome == Outcome.REFUSED:
+        told.refused, told.refused_is_more = told.actors, told.is_more
+    elif not asked.outcome:
+        q = f"refused {asked.q}" if asked.q else ""
+        rows = asked.but(outcome=Outcome.REFUSED, q=q).rows().values_list("actor_name", "actor_kind")
+        found = list(rows[: most + 1])
+        told.refused_is_more = len(found) > most
+        told.refused = Counter(name(*who) for who in found[:most])
 
 
 def name(actor: str, kind: str) -> str:

@@ -26,9 +26,7 @@ def trail(running):
 
 
 def found(text):
-    rows = (
-        Event.objects.filter(event_search.matching(text)).exclude(reason="").exclude(action="sandbox.launch")
-    )
+    rows = event_search.within(Event.objects.all(), text).exclude(reason="").exclude(action="sandbox.launch")
     return {row.reason.partition(" ")[0].strip(".") for row in rows}
 
 
@@ -81,7 +79,7 @@ def test_words(trail, text, reasons):
     ],
 )  # fmt: skip
 def test_no_text_breaks_it(trail, text):
-    assert isinstance(list(Event.objects.filter(event_search.matching(text))), list)
+    assert isinstance(list(event_search.within(Event.objects.all(), text)), list)
 
 
 def test_an_event_can_be_long(trail):
