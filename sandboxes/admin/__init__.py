@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from . import events, execs, people, recordings, sandbox  # noqa: F401  # each registers its models
+from . import events, execs, people, recordings, sandbox, webhooks  # noqa: F401  # each registers its models
 from .base import ReadOnly
 from .recorded import Recorded
 

@@ -1,4 +1,4 @@
-"""The loop that seals the trail about once a second and hands its signed head on from time to time."""
+"""The loop that seals the trail about once a second, and hands on its signed head and its events."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from . import chain, heads, lease, process
+from . import chain, feeds, heads, lease, process
+from .feeds import delivering
 
 log = logging.getLogger(__name__)
 
 ROLE = "audit"
 EVERY = 1.0
 """Seconds between two rounds."""
+FEED_FOR = 2.0
+"""Seconds for which feeds go on in one round where much is waiting; well below the role's lease."""
+DRAIN = 5.0
+"""Seconds that posts under way get at the end."""
 FULL_EVERY = 300.0
 """Seconds between two looks through the whole trail for what committed late."""
 
@@ -31,6 +36,7 @@ def loop(stop: threading.Event) -> None:
             close_old_connections()
             stop.wait(EVERY)
     finally:
+        delivering.drain(DRAIN)
         lease.release(ROLE)
         process.leave()
 
@@ -49,6 +55,7 @@ class Rounds:
                 return 0
             done = self._seal()
             self._hand_on()
+            self._feed()
             return done
         except Exception:
             log.exception("A round of the audit loop failed")
@@ -62,6 +69,12 @@ class Rounds:
         if done or full:
             lease.report(ROLE, {"at": timezone.now().isoformat(), "number": chain.newest(), "sealed": done})
         return done
+
+    def _feed(self) -> None:
+        """Counters, the file and the webhooks get what was sealed; none of them stops the others."""
+        end = time.monotonic() + FEED_FOR
+        while feeds.run_round() and time.monotonic() < end:
+            pass
 
     def _hand_on(self) -> None:
         now, number = time.monotonic(), chain.newest()

@@ -9,6 +9,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from .sealed import SealedField
+
 PREFIX = "whsec_"
 
 
@@ -20,15 +22,16 @@ def new_secret() -> str:
 class Webhook(models.Model):
     """One receiver of chosen events.
 
-    ``url`` and ``secret`` open doors: neither is ever in an event, a log or an export. ``actions`` are
+    ``url`` and ``secret`` open doors: neither is ever in an event, a log or an export, and the database
+    has them sealed; both are empty where they cannot be read any more. ``actions`` are
     patterns (``sandbox.*``, ``*:refused``), one a line. ``failures`` counts posts in a row that failed,
     ``failing_since`` is the first of them; until ``pause_until`` nothing is tried, because nobody
     answered. ``dropping_since`` is set while its queue is full and new events are left out.
     """
 
     name = models.CharField(max_length=80, unique=True)
-    url = models.CharField(max_length=500, verbose_name="URL")
-    secret = models.CharField(max_length=200, default=new_secret, editable=False)
+    url = SealedField(verbose_name="URL")
+    secret = SealedField(default=new_secret, editable=False)
     actions = models.TextField(default="*", help_text="One a line: sandbox.*, user.sign_in, *:refused")
     enabled = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)

@@ -122,7 +122,16 @@ def _next(pk: int) -> bool:
 
 def send(hook: Webhook, event: Event) -> posting.Answer:
     """One attempt; the same name every time, so that a receiver knows what it has already."""
-    return posting.post(hook.url, hook.secret, f"evt_{event.pk}", body(event))
+    return _post(hook, f"evt_{event.pk}", event)
+
+
+LOST = "Its URL or secret cannot be read: SANDBOX_SECRET_KEY was changed. Give it both anew."
+
+
+def _post(hook: Webhook, name: str, event: Event) -> posting.Answer:
+    if not hook.url or not hook.secret:
+        return posting.Answer(error=LOST)
+    return posting.post(hook.url, hook.secret, name, body(event))
 
 
 def body(event: Event) -> bytes:
@@ -206,4 +215,14 @@ def sample(hook: Webhook, by: str) -> posting.Answer:
     """Post a made-up event, whatever the webhook wants, and say what came of it."""
     event = Event(pk=0, at=timezone.now(), action="webhook.test", actor_name=by, target_kind="webhook",
                   target_id=str(hook.pk), target_name=hook.name)  # fmt: skip
-    return posting.post(hook.url, hook.secret, f"test_{int(time.time() * 1000)}", body(event))
+    return _post(hook, f"test_{int(time.time() * 1000)}", event)
+
+
+def again(delivery: Delivery) -> None:
+    """Let it wait to be posted once more, from now on for a day; its webhook is not left alone any longer."""
+    now = timezone.now()
+    with transaction.atomic():
+        Delivery.objects.filter(pk=delivery.pk).update(
+            state=DeliveryState.WAITING, attempts=0, created_at=now, next_try_at=now, ended_at=None
+        )
+        Webhook.objects.filter(pk=delivery.webhook_id).update(pause_until=None)
