@@ -23,7 +23,7 @@ def unseal(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sandboxes", "0009_lent"),
+        ("sandboxes", "0010_isolation"),
     ]
 
     operations = [
