@@ -34,8 +34,9 @@ def sign_in(request: Request) -> HttpResponse:
     if known:
         return HttpResponseRedirect(onward(request) or resolve_url("sandbox_list"))
     form = SignInForm(request, request.POST or None)
-    wait = throttle.wait(request) if request.method == "POST" else 0
+    wait = throttle.take(request) if request.method == "POST" else 0
     if not wait and form.is_valid():
+        throttle.give_back(request)
         return enter(request, form.get_user(), "password")
     if request.method == "POST":
         not_in(request, wait)
@@ -48,13 +49,12 @@ def status(request: Request, wait: int) -> int:
 
 
 def not_in(request: Request, wait: int) -> None:
-    """Count and record a refusal; the name only if somebody has it (people type passwords there)."""
+    """Record a refusal; the name only if somebody has it (people type passwords there)."""
     user = User.objects.filter(username=request.POST.get("username", "")[:150].replace("\0", "")).first()
     who = origins.of_request(request, user)
     if wait:
         refusals.note("user.sign_in", who, TOO_MANY)
         return
-    throttle.count(request)
     audit.record("user.sign_in", who, outcome=Outcome.REFUSED, reason="Wrong name or password.")
 
 
@@ -63,8 +63,7 @@ def enter(request: Request, user: Any, how: str) -> HttpResponse:
     with transaction.atomic():
         login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
         audit.record("user.sign_in", origin(request), detail={"by": how})
-    throttle.forget(request)
-    return unkept(back(request, "sandbox_list"))
+    return throttle.remember(request, unkept(back(request, "sandbox_list")), user.get_username())
 
 
 @require_http_methods(PAGES)

@@ -1,36 +1,65 @@
-"""A brake on guessing passwords: ten wrong ones a name and address in ten minutes, then a wait."""
+"""A brake on guessing passwords: by name and address, by address, and by name, each with a wait.
+
+Who guesses from many addresses must not lock anybody out: a browser in which somebody has signed in
+before is counted by itself, for that name. Counts are of one web process and of ten minutes.
+"""
 
 from __future__ import annotations
 
-import hashlib
-
+from django.conf import settings
 from django.core.cache import cache
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .web import address
 
-TRIES = 10
-WITHIN = 600
+TRIES, OF_NAME, OF_ADDRESS, WITHIN = 10, 50, 300, 600
+"""Wrong ones of a name at an address or in a known browser, of a name, of an address; in so many seconds."""
+COOKIE, SALT, LASTS = "known", "sandboxes.views.throttle", 90 * 24 * 3600
 
 
-def key(request: HttpRequest) -> str:
-    """Name and address together, so that nobody can lock somebody else out from elsewhere."""
+def take(request: HttpRequest) -> int:
+    """Count this try before it is looked at; gives the seconds to wait, 0 where it may be.
+
+    Counted first, so that many at once are no more than one after the other.
+    """
+    counted = [(_count(key), most) for key, most in _keys(request).items()]
+    return WITHIN if any(count > most for count, most in counted) else 0
+
+
+def give_back(request: HttpRequest) -> None:
+    """It was the right one: their own count begins anew, and it counts in no other."""
+    own, *others = _keys(request)
+    cache.delete(own)
+    for key in others:
+        _count(key, -1)
+
+
+def remember(request: HttpRequest, response: HttpResponse, name: str) -> HttpResponse:
+    """Know this browser again as one in which this person signed in."""
+    response.set_signed_cookie(COOKIE, _digest(name.casefold()), salt=SALT, max_age=LASTS, httponly=True,
+                               samesite="Lax", secure=settings.SESSION_COOKIE_SECURE)  # fmt: skip
+    return response
+
+
+def _keys(request: HttpRequest) -> dict[str, int]:
+    """The counts that a try goes into, with the most of each; their own is the first."""
     name = request.POST.get("username", "")[:150].casefold()
-    digest = hashlib.sha256(f"{name}\n{address(request)}".encode("utf-8", "replace")).hexdigest()
-    return f"sign-in:{digest}"
+    kept, known = _digest(name), request.get_signed_cookie(COOKIE, default="", salt=SALT, max_age=LASTS)
+    if constant_time_compare(kept, known):
+        return {f"sign-in:{kept}:known": TRIES}
+    place = address(request)
+    return {f"sign-in:{kept}:{place}": TRIES, f"sign-in:{kept}": OF_NAME, f"sign-in:at:{place}": OF_ADDRESS}
 
 
-def wait(request: HttpRequest) -> int:
-    """Seconds this person has to wait before the next try counts; 0: none."""
-    return WITHIN if cache.get(key(request), 0) >= TRIES else 0
+def _digest(name: str) -> str:
+    """What stands for a name: people type passwords there."""
+    return salted_hmac(SALT, name.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
 
 
-def count(request: HttpRequest) -> None:
-    """One wrong try."""
-    cache.add(key(request), 0, WITHIN)
-    cache.incr(key(request))
-
-
-def forget(request: HttpRequest) -> None:
-    """They are in."""
-    cache.delete(key(request))
+def _count(key: str, by: int = 1) -> int:
+    cache.add(key, 0, WITHIN)
+    try:
+        return int(cache.incr(key, by))
+    except ValueError:
+        return 0  # its ten minutes were over just now

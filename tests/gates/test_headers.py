@@ -121,6 +121,6 @@ def test_cookies_are_for_no_script_and_no_other_site(world: World, settings: Any
     client = Client()
     client.get(reverse("sign_in"), secure=secure)
     client.post(reverse("sign_in"), {"username": "alice", "password": PASSWORD}, secure=secure)
-    assert set(client.cookies) == {"sessionid", "csrftoken"}
+    assert set(client.cookies) == {"sessionid", "csrftoken", "known"}
     for cookie in client.cookies.values():
         assert (bool(cookie["secure"]), cookie["httponly"], cookie["samesite"]) == (secure, True, "Lax")

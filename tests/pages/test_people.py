@@ -9,6 +9,7 @@ from django.conf import settings
 
 from sandboxes.access import signin_path
 from sandboxes.models import Event, User
+from sandboxes.views import throttle
 
 from .conftest import browser, refusals, text
 
@@ -71,6 +72,49 @@ def test_somebody_elses_tries_from_elsewhere_do_not_lock_one_out(alice, anonymou
     for _ in range(12):
         anonymous.post("/sign-in/", WRONG, REMOTE_ADDR="192.0.2.7")
     assert anonymous.post("/sign-in/", RIGHT).status_code == 303
+
+
+def tries(count, username="alice", client=None, **more):
+    """Wrong passwords, each from another address unless it is given; the statuses that came back."""
+    client = client or browser()
+    return [
+        client.post("/sign-in/", {"username": username, "password": "guess"},
+                    **{"REMOTE_ADDR": f"198.51.{number // 200}.{number % 200}"} | more).status_code
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def test_guesses_at_one_name_from_everywhere_come_to_an_end(alice, anonymous, monkeypatch):
+    monkeypatch.setattr(throttle, "OF_NAME", 20)
+    assert tries(25) == [422] * 20 + [429] * 5
+    assert anonymous.post("/sign-in/", RIGHT).status_code == 429
+
+
+def test_but_lock_nobody_out_of_a_browser_they_have_used(alice, anonymous, monkeypatch):
+    monkeypatch.setattr(throttle, "OF_NAME", 20)
+    anonymous.post("/sign-in/", RIGHT)
+    anonymous.post("/sign-out/")
+    tries(25)
+    assert anonymous.post("/sign-in/", RIGHT).status_code == 303
+
+
+def test_a_browser_that_is_known_may_not_guess_more_than_others(alice, bob, anonymous):
+    anonymous.post("/sign-in/", RIGHT)
+    anonymous.post("/sign-out/")
+    assert tries(12, client=anonymous) == [422] * 10 + [429] * 2
+
+
+def test_one_address_cannot_try_a_password_on_everybody(alice, anonymous, monkeypatch):
+    monkeypatch.setattr(throttle, "OF_ADDRESS", 20)
+    found = [tries(1, f"person-{number}", REMOTE_ADDR="192.0.2.7")[0] for number in range(22)]
+    assert found == [422] * 20 + [429] * 2
+    assert anonymous.post("/sign-in/", RIGHT, REMOTE_ADDR="192.0.2.7").status_code == 429
+    assert anonymous.post("/sign-in/", RIGHT).status_code == 303
+
+
+def test_right_passwords_of_a_whole_class_are_no_guesses(alice, monkeypatch):
+    monkeypatch.setattr(throttle, "OF_ADDRESS", 5)
+    assert {browser().post("/sign-in/", RIGHT).status_code for _ in range(12)} == {303}
 
 
 @pytest.mark.parametrize(("to", "where"), [
