@@ -46,7 +46,7 @@ def _keys(request: HttpRequest) -> dict[str, int]:
     """The counts that a try goes into, with the most of each; their own is the first."""
     name = request.POST.get("username", "")[:150].casefold()
     kept, known = _digest(name), request.get_signed_cookie(COOKIE, default="", salt=SALT, max_age=LASTS)
-    if constant_time_compare(kept, known):
+    if constant_time_compare(kept, known or ""):
         return {f"sign-in:{kept}:known": TRIES}
     place = address(request)
     return {f"sign-in:{kept}:{place}": TRIES, f"sign-in:{kept}": OF_NAME, f"sign-in:at:{place}": OF_ADDRESS}
