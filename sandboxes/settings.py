@@ -14,7 +14,12 @@ from django.utils.csp import CSP
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
+SANDBOX_READ: set[str] = set()
+"""The names of all variables that are read here."""
+
+
 def _text(name: str, default: str = "") -> str:
+    SANDBOX_READ.add(name)
     return os.environ.get(name, "").strip() or default
 
 
@@ -108,6 +113,7 @@ SANDBOX_PROXIES = int(_number("SANDBOX_PROXIES", 0))  # of ours in front, each o
 # --- Django ------------------------------------------------------------------------------------
 INSTALLED_APPS = [
     "daphne",
+    "sandboxes",  # before auth: its createsuperuser and changepassword are on record
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -117,7 +123,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "channels",
     "django_htmx",
-    "sandboxes",
     "sandboxes.labs",
 ]
 MIDDLEWARE = [

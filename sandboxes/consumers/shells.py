@@ -139,14 +139,18 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     """
     record = await off(terminals.open, sandbox, name, origin)
     recording = TerminalRecording(sandbox, record, off)
+    stream: Any = None
     try:
         await recording.open(origin, cols, rows)
         stream = await get_engine().open_terminal(
             sandbox.native_id, [sandbox.shell or "sh"], cols=cols, rows=rows, marker=record.marker,
             environment={"COLORTERM": "truecolor"}, workdir=sandbox.workdir,
         )  # fmt: skip
+        await off(terminals.opened, record, origin)
     except BaseException as error:
         recording.give_up()
+        if stream is not None:  # what is not on record does not happen; the loop ends what it started
+            stream.close()
         reason = str(error) if isinstance(error, EngineError | Refused) else "It could not be opened."
         await off(terminals.ended, record, reason, origin, Outcome.FAILED)
         raise

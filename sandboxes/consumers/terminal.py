@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Any, TypeGuard
 from urllib.parse import parse_qs
 
 from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
+from django.db import DatabaseError
 
 from sandboxes import access
 from sandboxes.engine.base import Conflict, EngineError, EngineEvent, NotFound
@@ -25,8 +27,11 @@ from sandboxes.models import Sandbox, Status
 from .base import SocketConsumer
 from .shells import off, open_shell
 
+log = logging.getLogger(__name__)
+
 INPUT_FRAME = 64 * 1024
 LARGEST = 500
+UNRECORDED = "This cannot be put on record just now, so it is not done. Try again in a moment."
 UNOPENED = "Nobody has opened this terminal yet; it shows here as soon as somebody has."
 
 
@@ -37,6 +42,8 @@ class TerminalConsumer(SocketConsumer):
     terminal: LiveTerminal | None = None
     viewer: Viewer | None = None
     may_type = False
+    has_typed = False
+    """Whether it is on record that its person types here."""
 
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
         """As Channels does it, without what a keystroke does not need.
@@ -63,13 +70,13 @@ class TerminalConsumer(SocketConsumer):
             terminal = await registry.get(
                 (sandbox.pk, name), lambda: open_shell(sandbox, name, self.origin(), cols, rows)
             )
-        except (Refused, EngineError) as error:
+            if was_open:
+                await off(terminals.joined, terminal.record, self.origin(), self.may_type)
+        except (Refused, EngineError, DatabaseError) as error:
             return await self._refuse(error)
         await self._attach(terminal, cols, rows)
         if sandbox.status == Status.PAUSED:
             await self.send_json({"type": "paused"})
-        if was_open and self._number("offset") is None:
-            await off(terminals.joined, terminal.record, self.origin())
         return None
 
     async def _attach(self, terminal: LiveTerminal, cols: int, rows: int) -> None:
@@ -92,7 +99,7 @@ class TerminalConsumer(SocketConsumer):
 
     async def let_type(self, may: bool) -> None:
         """The rule that holds changed; who only watches does not shape the window either."""
-        self.may_type = may
+        self.may_type, self.has_typed = may, self.has_typed and may
         if self.entry is not None:
             self.entry.may_type = may
         if self.terminal is not None and self.viewer is not None:
@@ -106,7 +113,10 @@ class TerminalConsumer(SocketConsumer):
     async def _send_bytes(self, data: bytes) -> None:
         await self.send(bytes_data=data)
 
-    async def _refuse(self, error: Refused | EngineError) -> None:
+    async def _refuse(self, error: Refused | EngineError | DatabaseError) -> None:
+        if isinstance(error, DatabaseError):
+            log.error("A terminal could not be put on record", exc_info=error)
+            return await self.goodbye(UNRECORDED, "unreachable", 4503)
         if isinstance(error, Refused):
             code, close = {"name": ("too_many", 4429), "busy": ("busy", 4409)}.get(
                 error.field, ("not_running", 4409)
@@ -125,7 +135,7 @@ class TerminalConsumer(SocketConsumer):
             return
         self._ending.cancel()
         terminal.detach(viewer)
-        if terminal.viewers and terminal.ending is None:
+        if terminal.ending is None:
             await off(terminals.left, terminal.record, self.origin())
 
     # -- what the viewer sends --------------------------------------------------------------------
@@ -139,11 +149,28 @@ class TerminalConsumer(SocketConsumer):
             return await self.error("not_allowed", "You may watch this terminal, not type in it.")
         if len(data) > INPUT_FRAME:
             return await self.error("too_big", "A frame of input may have 64 KiB.")
+        if not await self._take_over(terminal):
+            return await self.send_json({"type": "error", "code": "not_recorded", "message": UNRECORDED})
         try:
             terminal.type(viewer, data)
         except TooMuch:
             await self.error("too_fast", "The program does not read what is typed; some of it was not sent.")
         return None
+
+    async def _take_over(self, terminal: LiveTerminal) -> bool:
+        """Before the first key of somebody who is not the owner: on record, once a socket and a right.
+
+        False when it could not be written: then nothing is typed.
+        """
+        is_theirs = self.sandbox is not None and self.sandbox.owner_id == self.user.pk
+        if not (self.has_typed or is_theirs):
+            try:
+                await off(terminals.taken_over, terminal.record, self.origin())
+            except DatabaseError as error:
+                log.error("Typing could not be put on record", exc_info=error)
+                return False
+        self.has_typed = True
+        return True
 
     async def got(self, message: dict[str, Any]) -> None:
         """A control message."""

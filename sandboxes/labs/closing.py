@@ -96,7 +96,7 @@ def close_due() -> None:
     ):
         latest = max((seat.extra for seat in lab.seats.all()), default=0)
         if lab.closes_at + seats.timedelta(seconds=latest) <= timezone.now():
-            opening.close_lab(lab, audit.SYSTEM, reason="its time was over")
+            opening.close_lab(lab, audit.PROVISION, reason="its time was over")
         else:
             _close_over(lab)
 
@@ -167,21 +167,21 @@ def _let_go(seat: Seat, sandbox: Sandbox) -> None:
     if seat.saved_reason and sandbox.status == Status.STOPPED:
         return  # it could not be woken; it stays until its time is over
     if not seat.saved_reason or sandbox.status != Status.RUNNING:
-        actions.remove(sandbox, by=audit.SYSTEM, wait=None, reason="the lab was closed")
+        actions.remove(sandbox, by=audit.PROVISION, wait=None, reason="the lab was closed")
         return
     until = timezone.now() + KEPT
     facts = {"until": until.isoformat(timespec="seconds")}
     transitions.amend(
-        sandbox, "extend", audit.SYSTEM, where=Q(expires_at__lt=until), facts=facts, expires_at=until
+        sandbox, "extend", audit.PROVISION, where=Q(expires_at__lt=until), facts=facts, expires_at=until
     )
-    actions.stop(sandbox, by=audit.SYSTEM, wait=None)
+    actions.stop(sandbox, by=audit.PROVISION, wait=None)
 
 
 def _wake(sandbox: Sandbox) -> None:
     """What stands still cannot be read: who closes while all eyes are up loses nobody's work."""
     action = {Status.PAUSED: "resume", Status.STOPPED: "start"}.get(Status(sandbox.status))
     if action:
-        actions.act(sandbox, action, audit.SYSTEM, wait=None)
+        actions.act(sandbox, action, audit.PROVISION, wait=None)
 
 
 def _finish(lab: Lab) -> None:
@@ -190,5 +190,5 @@ def _finish(lab: Lab) -> None:
         if Lab.objects.filter(Q(pk=lab.pk), status=LabStatus.CLOSING).update(
             status=LabStatus.CLOSED, closed_at=now
         ):
-            trail.record("lab.closed", audit.SYSTEM, lab)
+            trail.record("lab.closed", audit.PROVISION, lab)
             trail.nudge(lab)

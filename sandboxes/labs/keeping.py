@@ -45,7 +45,7 @@ def _forget(lab: Lab, seats: list[Seat]) -> None:
     with transaction.atomic():
         for seat in seats:
             Seat.objects.filter(pk=seat.pk).update(saved_name="", saved_bytes=0, saved_reason=_reason(seat))
-        trail.record("lab.forget", audit.SYSTEM, lab, seats=len(seats), days=settings.SANDBOX_WORK_DAYS)
+        trail.record("lab.forget", audit.PROVISION, lab, seats=len(seats), days=settings.SANDBOX_WORK_DAYS)
         trail.nudge(lab)
 
 

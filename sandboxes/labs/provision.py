@@ -67,7 +67,7 @@ def _open_due() -> None:
         status=LabStatus.PLANNED, ready_by__isnull=False, closes_at__gt=now
     ).select_related("course", "version__image"):
         if lab.ready_by is not None and lab.ready_by - lead(lab) <= now:
-            opening.open_lab(lab, audit.SYSTEM)
+            opening.open_lab(lab, audit.PROVISION)
 
 
 def lead(lab: Lab) -> seats.timedelta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.conf import settings
@@ -64,21 +64,22 @@ def all_samples() -> tuple[Sample, ...]:
 
 
 @transaction.atomic
-def make(instructor: User) -> Course:
+def make(instructor: User, by: audit.Origin | None = None) -> Course:
     """The sample course of this instructor with its labs published; there once however often it is made."""
+    origin = replace(by, on_behalf=instructor.get_username()) if by else audit.Origin.of(instructor)
     taught = Course.objects.filter(title=TITLE, enrollments__user=instructor, archived_at=None)
     course = taught.first()
     if course is None:
         course = Course.objects.create(title=TITLE, guests_allowed=True)
         name = instructor.get_full_name() or instructor.get_username()
         Enrollment.objects.create(course=course, user=instructor, role=Role.INSTRUCTOR, name=name)
-        trail.record("course.create", audit.Origin.of(instructor), course, sample=True)
+        trail.record("course.create", origin, course, sample=True)
     for sample in all_samples():
-        _add(course, sample)
+        _add(course, sample, origin)
     return course
 
 
-def _add(course: Course, sample: Sample) -> None:
+def _add(course: Course, sample: Sample, by: audit.Origin) -> None:
     """The template and its first version, unless it is there; a missing image is set once it is here."""
     template, is_new = LabTemplate.objects.get_or_create(course=course, title=sample.title, removed_at=None)
     if not is_new:
@@ -91,3 +92,5 @@ def _add(course: Course, sample: Sample) -> None:
         files=archive, files_names=names, created_by="sample",
     )  # fmt: skip
     template.save()
+    trail.record("template.create", by, course, template=template.pk, template_title=template.title,
+                 version=1)  # fmt: skip

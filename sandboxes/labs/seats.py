@@ -120,12 +120,12 @@ def start_over(seat: Seat, origin: audit.Origin) -> bool:
 # -- out of the queue ---------------------------------------------------------------------------
 
 
-def start(seat: Seat, origin: audit.Origin = audit.SYSTEM) -> None:
+def start(seat: Seat, origin: audit.Origin | None = None) -> None:
     """Launch the sandbox of a seat that is being started. Done again after a crash it is still one."""
     version = seat.lab.version
     try:
         sandbox = actions.launch(
-            seat.enrollment.user, version.image, origin=origin, name=_name(seat),
+            seat.enrollment.user, version.image, origin=origin or trail.worker_for(seat), name=_name(seat),
             memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
             lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
             recording=recorded.asked(version), lent=True, isolation=version.isolation,
@@ -155,14 +155,14 @@ def _make_ready(seat: Seat, sandbox: Sandbox) -> None:
         return
     with transaction.atomic():
         if change(seat, SeatStatus.STARTING, SeatStatus.READY, ready_at=timezone.now(), reason=""):
-            trail.record("seat.ready", audit.SYSTEM, seat)
+            trail.record("seat.ready", audit.PROVISION, seat)
 
 
 def fail(seat: Seat, reason: str) -> None:
     """It could not be started; the reason is a sentence for people."""
     with transaction.atomic():
         if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, reason=reason[:300]):
-            trail.record("seat.ready", audit.SYSTEM, seat, outcome=trail.Outcome.FAILED, reason=reason)
+            trail.record("seat.ready", audit.PROVISION, seat, outcome=trail.Outcome.FAILED, reason=reason)
 
 
 def _name(seat: Seat) -> str:

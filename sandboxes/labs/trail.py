@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from django.db import transaction
@@ -20,6 +21,11 @@ def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outc
     where = place(course_of(what), origin)
     audit.record(action, origin, sandbox, outcome=outcome, reason=reason, place=where,
                  target=target(what), detail=places(what) | facts)  # fmt: skip
+
+
+def worker_for(seat: Seat) -> audit.Origin:
+    """The loop, as it works for a seat's student."""
+    return replace(audit.PROVISION, on_behalf=seat.enrollment.user.get_username())
 
 
 def course_of(what: Course | Lab | Seat) -> Course:

@@ -21,7 +21,7 @@ AGENT = 200
 
 @dataclass(frozen=True)
 class Origin:
-    """Who acts, and from where. ``kind`` is user, cleanup, engine or system.
+    """Who acts, and from where. ``kind`` is user, console, cleanup, provision, engine or system.
 
     ``role`` is what a user is now: user, staff or superuser. ``on_behalf`` names whose work it is
     where that is somebody else. ``request_id`` is that of the request or the socket.
@@ -50,6 +50,7 @@ def role_of(user: Any) -> str:
 SYSTEM = Origin("system", name="system")
 CLEANUP = Origin("cleanup", name="cleanup")
 ENGINE = Origin("engine", name="engine")
+PROVISION = Origin("provision", name="provision")
 
 
 @dataclass(frozen=True)
@@ -137,12 +138,21 @@ def _what(target: Target, sandbox: Sandbox | None) -> dict[str, str]:
 
 
 def unanswered(sandbox: Sandbox) -> Event | None:
-    """The latest request for this sandbox that has no outcome on record, if there is one."""
-    rows = Event.objects.filter(sandbox_id=sandbox.pk)
+    """The latest act on this sandbox itself that has no outcome on record, if there is one."""
+    rows = Event.objects.filter(sandbox_id=sandbox.pk, action__startswith="sandbox.")
     asked = rows.filter(outcome=Outcome.REQUESTED).exclude(operation="").order_by("-id").first()
-    if asked is None or rows.filter(operation=asked.operation).exclude(pk=asked.pk).exists():
-        return None
-    return asked
+    return asked if asked is not None and not is_answered(asked) else None
+
+
+def is_answered(asked: Event) -> bool:
+    """Whether something came of a request."""
+    return Event.objects.filter(operation=asked.operation).exclude(pk=asked.pk).exists()
+
+
+def asked_for(operation: str) -> Event | None:
+    """The request of an operation while nothing has come of it."""
+    rows = list(Event.objects.filter(operation=operation)[:2])
+    return rows[0] if len(rows) == 1 and rows[0].outcome == Outcome.REQUESTED else None
 
 
 COPIED = (
@@ -153,11 +163,11 @@ COPIED = (
 """What an outcome has in common with its request."""
 
 
-def answer(asked: Event, outcome: Outcome, reason: str) -> None:
-    """Put on record what came of a request that nobody else will answer."""
+def answer(asked: Event, outcome: Outcome, reason: str = "") -> None:
+    """Put on record what came of a request that nobody else will answer; it was about the same."""
     now = timezone.now()
     event = Event(at=now, outcome=outcome, reason=escaping.text(reason, 300), duration=since(asked.at, now),
-                  **{name: getattr(asked, name) for name in COPIED})  # fmt: skip
+                  detail=asked.detail, **{name: getattr(asked, name) for name in COPIED})  # fmt: skip
     event.save(force_insert=True)
 
 

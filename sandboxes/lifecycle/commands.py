@@ -151,7 +151,7 @@ def _add(command: Command, origin: audit.Origin) -> None:
     with transaction.atomic():
         quotas.check_command(command.sandbox, command.by)
         command.save(force_insert=True)
-        execution.note(command, origin, Outcome.REQUESTED, program=command.argv[0][:80])
+        execution.note(command, origin, Outcome.REQUESTED)
 
 
 # -- for the loop and the events ----------------------------------------------------------------

@@ -41,7 +41,9 @@ class Word:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-NOBODY = {"cleanup": "cleanup", "engine": "the engine", "system": "the system"}
+NOBODY = {
+    "cleanup": "cleanup", "provision": "provisioning", "engine": "the engine", "system": "the system",
+}  # fmt: skip
 """Who acts, where it is no person."""
 ASKED = {
     Outcome.REQUESTED: "asked to {}",
@@ -77,7 +79,7 @@ def sentence(event: Event) -> str:
 
 def _is_nobodys(event: Event) -> bool:
     """Whether it happened by itself: the engine tells of failures as well, the others of what they did."""
-    return event.actor_kind == "engine" or (event.actor_kind != "user" and event.outcome == Outcome.OK)
+    return event.actor_kind == "engine" or (event.actor_kind in NOBODY and event.outcome == Outcome.OK)
 
 
 def who(event: Event) -> str:
@@ -109,7 +111,7 @@ def _slots(event: Event) -> dict[str, str]:
 def _sandbox(event: Event) -> str:
     if not event.sandbox_id:
         return ""
-    theirs = event.owner_name in ("", event.actor_name) or event.actor_kind != "user"
+    theirs = event.owner_name in ("", event.actor_name) or event.actor_kind in NOBODY
     return f"sandbox {event.sandbox_name}" + ("" if theirs else f" of {event.owner_name}")
 
 
@@ -121,7 +123,18 @@ def command(detail: Mapping[str, Any]) -> str:
 
 def _start(text: str) -> str:
     """Names stay as they are written; words begin with a capital."""
-    ours = ("the ", "cleanup", "somebody", "sandbox ", "terminal ", "an ", "a ", "files ", "lab ")
+    ours = (
+        "the ",
+        "cleanup",
+        "provisioning",
+        "somebody",
+        "sandbox ",
+        "terminal ",
+        "an ",
+        "a ",
+        "files ",
+        "lab ",
+    )
     return text[:1].upper() + text[1:] if text.startswith(ours) else text
 
 
@@ -146,16 +159,19 @@ CORE: tuple[Word, ...] = (
          alone="{sandbox} ran out of memory", meaning="The kernel ended a process at its memory limit."),
     Word("command.run", "run {command} in {sandbox}", "ran {command} in {sandbox}", "running {command}",
          meaning="A command: asked for, and how it ended.",
-         detail={"command": "its record", "argv": "its words, shortened", "exit_code": "its exit code",
+         detail={"command": "its record", "argv": "its words, shortened, without what looks like a secret",
+                 "exit_code": "its exit code",
                  "status": "exited, timed_out, cancelled or failed"}),
     Word("command.cancel", "end {command} in {sandbox}", "ended {command} in {sandbox}", "ending {command}",
          meaning="Somebody asked for a command's end."),
     Word("terminal.open", "open {terminal} of {sandbox}", "opened {terminal} of {sandbox}",
-         "opening {terminal}", meaning="A shell was started."),
+         "opening {terminal}", meaning="A shell: asked for, and whether it came up."),
     Word("terminal.join", "join {terminal} of {sandbox}", "joined {terminal} of {sandbox}",
-         "joining {terminal}", meaning="One more looks at a terminal that is open."),
+         "joining {terminal}",
+         meaning="A page looks at a terminal that is open; again after its connection broke.",
+         detail={"may_type": "or only watch"}),
     Word("terminal.leave", "leave {terminal} of {sandbox}", "left {terminal} of {sandbox}",
-         meaning="One of several looks at it no more."),
+         meaning="A page looks at it no more: closed, gone elsewhere, or its connection broke."),
     Word("terminal.type", "take over {terminal} of {sandbox}", "took over {terminal} of {sandbox}",
          meaning="Somebody else than its owner began to type in it; once a socket."),
     Word("terminal.end", "end {terminal} of {sandbox}", "ended {terminal} of {sandbox}", "ending {terminal}",
@@ -197,7 +213,8 @@ CORE: tuple[Word, ...] = (
     Word("user.profile", "change their profile", "changed their profile", meaning="Name or e-mail."),
     Word("user.password", "set the password of {target}", "set the password of {target}",
          meaning="By themselves or by an admin; never the password."),
-    Word("user.add", "add {target}", "added {target}", meaning="A new account."),
+    Word("user.add", "add {target}", "added {target}",
+         meaning="A new account: in the admin or on the command line."),
     Word("user.change", "change the account of {target}", "changed the account of {target}",
          meaning="Role, permissions, quotas, name or state."),
     Word("user.remove", "remove the account of {target}", "removed the account of {target}",
@@ -206,9 +223,11 @@ CORE: tuple[Word, ...] = (
     Word("group.change", "change group {target}", "changed group {target}", meaning="Its permissions."),
     Word("group.remove", "remove group {target}", "removed group {target}", meaning="Its permissions ended."),
     Word("settings.change", "change the settings", "changed the settings",
-         alone="the server started with other settings", meaning="Found at the start; never secrets."),
-    Word("server.stop", "stop the server", "stopped the server",
-         meaning="Everything was ended on the command line."),
+         alone="the server started with other settings",
+         meaning="The environment says something else than at the start before; of secrets only that."),
+    Word("server.stop", "remove all sandboxes", "removed all sandboxes", "removing all sandboxes",
+         meaning="On the command line (`shutdown`); each removal has events of its own.",
+         detail={"sandboxes": "how many there were", "left": "how many could not be removed"}),
     Word("audit.export", "export the audit trail", "exported the audit trail",
          meaning="Who took which part of the trail.",
          detail={"count": "events", "format": "csv, jsonl, bundle", "part": "what was asked for"}),
@@ -216,6 +235,9 @@ CORE: tuple[Word, ...] = (
          meaning="The oldest events were archived and deleted; what is left begins after this one's detail.",
          detail={"first": "first number", "last": "last number", "digest": "digest of the last",
                  "count": "events", "archive": "file name", "sha256": "of the archive"}),
+    Word("audit.verify", "verify the audit trail", "verified the audit trail",
+         meaning="On the command line: whether every digest is as it should be.",
+         detail={"count": "events", "number": "of the last seal"}),
     Word("audit.head", "sign the head of the trail", "signed the head of the trail",
          meaning="On the command line; the loop's are not recorded."),
     Word("cleanup.orphan", "remove a container without a sandbox", "removed a container without a sandbox",

@@ -26,7 +26,7 @@ from sandboxes.live import output
 from sandboxes.models import Command, CommandStatus, Event, Outcome, Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import announce, audit, process, transitions, truth, work
+from . import announce, argv, audit, process, transitions, truth, work
 from .capture import Capture
 from .endings import OURS
 
@@ -322,9 +322,11 @@ def finish(
 
 
 def note(command: Command, origin: audit.Origin, outcome: Outcome, reason: str = "", **facts: Any) -> None:
-    """One line on record about a command; its text stays in its own record."""
+    """One line on record about a command; all of its text stays in its own record."""
     now: datetime = timezone.now()
+    took = None if outcome == Outcome.REQUESTED else audit.since(command.created_at, now)
     audit.record("command.run", origin, command.sandbox, outcome=outcome, operation=command.pk,
-                 reason=reason, detail={"command": command.pk, **facts})  # fmt: skip
+                 reason=reason, duration=took,
+                 detail={"command": command.pk, "argv": argv.kept(command.argv), **facts})  # fmt: skip
     Sandbox.objects.filter(pk=command.sandbox_id).update(changed_at=now, last_activity_at=now)
     announce.sandbox(command.sandbox)

@@ -7,6 +7,7 @@ whoever waits is told when the pull is over.
 from __future__ import annotations
 
 import logging
+import secrets
 import threading
 import time
 from concurrent.futures import Future
@@ -18,9 +19,9 @@ from django.utils import timezone
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError, PullProgress
-from sandboxes.models import Image, Outcome
+from sandboxes.models import Event, Image, Outcome
 
-from . import announce, audit, process, transitions, work
+from . import announce, audit, process, snapshots, transitions, work
 from .transitions import Claim
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def catalogue() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def seed_catalogue() -> None:
+def seed_catalogue(origin: audit.Origin = audit.SYSTEM) -> None:
     """Put the first images into the catalogue; what is there already stays as the admins have it."""
     limits = {
         "memory": settings.SANDBOX_DEFAULT_MEMORY,
@@ -51,7 +52,19 @@ def seed_catalogue() -> None:
         "lifetime": settings.SANDBOX_DEFAULT_LIFETIME,
     }
     for row in catalogue():
-        Image.objects.get_or_create(reference=row["reference"], defaults=row | limits)
+        add(row["reference"], row | limits, origin)
+
+
+def add(reference: str, columns: dict[str, Any], origin: audit.Origin) -> Image:
+    """Put an image into the catalogue unless it is there."""
+    with transaction.atomic():
+        image, is_new = Image.objects.get_or_create(reference=reference, defaults=columns)
+        if is_new:
+            target = audit.Target("image", str(image.pk), reference)
+            audit.record(
+                "image.add", origin, target=target, changes=snapshots.changes({}, snapshots.of(image))
+            )
+    return image
 
 
 def ensure_starter() -> None:
@@ -81,8 +94,18 @@ def release_pulls(alive: set[str]) -> int:
     stale = Image.objects.filter(pull_since__isnull=False).exclude(pull_by__in=alive)
     references = list(stale.values_list("reference", flat=True))
     for reference in references:
-        _write(reference, **_OVER, pull_error=INTERRUPTED)
+        with transaction.atomic():
+            _write(reference, **_OVER, pull_error=INTERRUPTED)
+            _answer(reference)
     return len(references)
+
+
+def _answer(reference: str) -> None:
+    """Put on record that nothing came of the last pull, unless something did."""
+    asked = Event.objects.filter(action="image.pull", outcome=Outcome.REQUESTED, target_name=reference)
+    last = asked.order_by("-id").first()
+    if last is not None and not audit.is_answered(last):
+        audit.answer(last, Outcome.FAILED, INTERRUPTED)
 
 
 def pull(image: Image, origin: audit.Origin) -> Future[None]:
@@ -100,6 +123,8 @@ def fetch(reference: str, origin: audit.Origin, waiter: Claim | None = None) -> 
         if waiter is not None:
             (found or mine).waiters.append(waiter)
     if found is not None:
+        if waiter is None:
+            found.joined(origin)
         return found.future
     work.submit(mine.run, pool="pulls")
     return mine.future
@@ -127,6 +152,7 @@ class _Pull:
         self.origin = origin
         self.waiters: list[Claim] = []
         self.future: Future[None] = Future()
+        self.operation, self.began = secrets.token_hex(8), timezone.now()
         self._noted = 0.0
 
     def run(self) -> None:
@@ -141,18 +167,29 @@ class _Pull:
             self._leave()
             self.future.set_result(None)
 
+    def joined(self, origin: audit.Origin) -> None:
+        """Somebody asked for the same: one pull, and their wish is on record."""
+        audit.record("image.pull", origin, reason="It was under way already.", target=self._target())
+
+    def _target(self) -> audit.Target:
+        known = Image.objects.filter(reference=self.reference).values_list("pk", flat=True).first()
+        return audit.Target("image", str(known or ""), self.reference)
+
     def _leave(self) -> None:
         with _lock:
             del _pulls[self.reference]
 
     def _pull(self) -> None:
-        begun = {"pull_since": timezone.now(), "pull_by": process.process_id(), "pull_progress": {}}
-        _write(self.reference, **begun, pull_error="")
-        self._record(Outcome.REQUESTED)
+        begun: dict[str, Any] = {
+            "pull_since": timezone.now(),
+            "pull_by": process.process_id(),
+            "pull_progress": {},
+        }
+        self._write(Outcome.REQUESTED, pull_error="", **begun)
         self._fetch()
         here = get_engine().has_image(self.reference)
-        _write(self.reference, **_OVER, size=here.size if here else None, checked_at=timezone.now())
-        self._record(Outcome.OK)
+        size = here.size if here else None
+        self._write(Outcome.OK, **_OVER, size=size, checked_at=timezone.now())
 
     def _fetch(self) -> None:
         """From the registry; the starter image is no registry's, it is built here."""
@@ -165,12 +202,18 @@ class _Pull:
         if not isinstance(error, EngineError):
             log.error("The pull of %s broke", self.reference, exc_info=error)
         sentence = str(error) if isinstance(error, EngineError) else INTERRUPTED
-        _write(self.reference, **_OVER, pull_error=sentence[:300])
-        self._record(Outcome.FAILED, sentence)
+        self._write(Outcome.FAILED, sentence, **_OVER, pull_error=sentence[:300])
+
+    def _write(self, outcome: Outcome, reason: str = "", **columns: Any) -> None:
+        """The image's row and the event, in one transaction."""
+        with transaction.atomic():
+            _write(self.reference, **columns)
+            self._record(outcome, reason)
 
     def _record(self, outcome: Outcome, reason: str = "") -> None:
-        audit.record("image.pull", self.origin, outcome=outcome, reason=reason,
-                     detail={"image": self.reference})  # fmt: skip
+        took = None if outcome == Outcome.REQUESTED else audit.since(self.began)
+        audit.record("image.pull", self.origin, outcome=outcome, reason=reason, duration=took,
+                     operation=self.operation, target=self._target())  # fmt: skip
 
     def _progress(self, seen: PullProgress) -> None:
         """Note the progress and keep the waiters' claims fresh, not too often."""

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.utils import timezone
 
-from . import chain, feeds, heads, lease, process
+from . import chain, configured, feeds, heads, lease, process
 from .feeds import delivering
 
 log = logging.getLogger(__name__)
@@ -47,12 +47,14 @@ class Rounds:
     def __init__(self) -> None:
         self._full = self._head = float("-inf")
         self._number = -1
+        self._is_noted = False
 
     def one(self) -> int:
         """One round, if the role is ours; returns how many events were sealed."""
         try:
             if not lease.acquire(ROLE, settings.SANDBOX_LEASE):
                 return 0
+            self._note_settings()
             done = self._seal()
             self._hand_on()
             self._feed()
@@ -60,6 +62,12 @@ class Rounds:
         except Exception:
             log.exception("A round of the audit loop failed")
             return 0
+
+    def _note_settings(self) -> None:
+        """Once a start, tried again until it is written."""
+        if not self._is_noted:
+            configured.note()
+            self._is_noted = True
 
     def _seal(self) -> int:
         now = time.monotonic()

@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -75,19 +76,30 @@ def _add(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
         terminal = Terminal.objects.create(
             sandbox=sandbox, name=name, process=process.process_id(), opened_by=origin.name
         )
-        _note(terminal, "open", origin)
+        _note(terminal, "open", origin, outcome=Outcome.REQUESTED, operation=_operation(terminal))
     return terminal
 
 
+def _operation(terminal: Terminal) -> str:
+    """What joins the request for a shell with what came of it."""
+    return f"terminal-{terminal.pk}"
+
+
 def _note(terminal: Terminal, word: str, origin: audit.Origin, reason: str = "",
-          outcome: Outcome = Outcome.OK, **facts: int) -> None:  # fmt: skip
+          outcome: Outcome = Outcome.OK, **facts: Any) -> None:  # fmt: skip
+    joint = {name: facts.pop(name) for name in ("operation", "duration") if name in facts}
     audit.record(f"terminal.{word}", origin, terminal.sandbox, outcome=outcome, reason=reason,
-                 detail={"terminal": terminal.name, **facts})  # fmt: skip
+                 detail={"terminal": terminal.name, **facts}, **joint)  # fmt: skip
 
 
-def joined(terminal: Terminal, origin: audit.Origin) -> None:
-    """One more looks at it, and may type."""
-    _note(terminal, "join", origin)
+def opened(terminal: Terminal, origin: audit.Origin) -> None:
+    """Its shell is there."""
+    _note(terminal, "open", origin, operation=_operation(terminal), duration=audit.since(terminal.opened_at))
+
+
+def joined(terminal: Terminal, origin: audit.Origin, may_type: bool) -> None:
+    """One more page looks at it."""
+    _note(terminal, "join", origin, may_type=may_type)
 
 
 def left(terminal: Terminal, origin: audit.Origin) -> None:
@@ -95,14 +107,27 @@ def left(terminal: Terminal, origin: audit.Origin) -> None:
     _note(terminal, "leave", origin)
 
 
+def taken_over(terminal: Terminal, origin: audit.Origin) -> None:
+    """Somebody else than its owner begins to type in it."""
+    _note(terminal, "type", origin)
+
+
 def ended(terminal: Terminal, reason: str, origin: audit.Origin, outcome: Outcome = Outcome.OK,
           exit_code: int | None = None) -> None:  # fmt: skip
-    """Write down that it is over, once. ``reason`` is a sentence for people."""
+    """Write down that it is over, once. ``reason`` is a sentence for people.
+
+    Of one whose shell never came up it is the answer to the request.
+    """
     facts = {} if exit_code is None else {"exit_code": exit_code}
     with transaction.atomic():
         rows = Terminal.objects.filter(pk=terminal.pk, ended_at=None)
-        if rows.update(ended_at=timezone.now(), reason=reason[:200]):
-            _note(terminal, "end", origin, reason, outcome, **facts)
+        if not rows.update(ended_at=timezone.now(), reason=reason[:200]):
+            return
+        asked = audit.asked_for(_operation(terminal))
+        if asked is not None:
+            audit.answer(asked, Outcome.FAILED, reason)
+        else:
+            _note(terminal, "end", origin, reason, outcome, duration=audit.since(terminal.opened_at), **facts)
 
 
 def kill(terminal: Terminal) -> bool:

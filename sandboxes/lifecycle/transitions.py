@@ -86,6 +86,7 @@ class Claim:
     reason: str = ""
     previous: str = ""
     operation: str = field(default_factory=lambda: secrets.token_hex(8))
+    asked_at: datetime = field(default_factory=timezone.now)
     beat: float = field(default_factory=time.monotonic)
 
     @property
@@ -165,6 +166,7 @@ def take_over(sandbox: Sandbox) -> Claim | None:
         asked = audit.unanswered(mine.sandbox)
         if asked is not None and asked.action == f"sandbox.{mine.action}":
             mine.operation, mine.reason, mine.origin = asked.operation, asked.reason, audit.origin_of(asked)
+            mine.asked_at = asked.at
         announce.sandbox(mine.sandbox)
     return mine
 
@@ -189,7 +191,8 @@ def _taking(rows: QuerySet[Sandbox], mine: Claim, extra: dict[str, Any]) -> Iter
 
 def _note(mine: Claim, outcome: Outcome, reason: str = "", facts: dict[str, Any] | None = None) -> None:
     """One line on record and one nudge, both with the transaction we are in."""
-    audit.record(f"sandbox.{mine.action}", mine.origin, mine.sandbox,
+    took = None if outcome == Outcome.REQUESTED else audit.since(mine.asked_at)
+    audit.record(f"sandbox.{mine.action}", mine.origin, mine.sandbox, duration=took,
                  outcome=outcome, operation=mine.operation, reason=reason, detail=facts)  # fmt: skip
     announce.sandbox(mine.sandbox)
 

@@ -13,4 +13,4 @@ def console() -> Origin:
         name = getpass.getuser()
     except (KeyError, OSError):
         name = "?"
-    return Origin("system", name=f"{name} (command line)")
+    return Origin("console", name=f"{name} (command line)")

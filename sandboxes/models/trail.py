@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db import models
@@ -15,6 +16,20 @@ class Outcome(models.TextChoices):
     OK = "ok"
     REFUSED = "refused"
     FAILED = "failed"
+
+
+class Data(models.JSONField):
+    """JSON kept as it reads, so that SQLite's search finds words beyond ASCII in it; else Django's own."""
+
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> Any:
+        if connection.vendor != "sqlite" or not isinstance(value, dict | list):
+            return super().get_db_prep_value(value, connection, prepared)
+        return json.dumps(value, ensure_ascii=False)
+
+    def deconstruct(self) -> Any:
+        """To migrations it is Django's field."""
+        name, _, args, options = super().deconstruct()
+        return name, "django.db.models.JSONField", args, options
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -31,13 +46,14 @@ class Event(models.Model):
     """One line of the audit trail, append-only.
 
     Names are copied and no key cascades: removing a user or a sandbox loses nothing. All text is
-    escaped when it is written (lifecycle.escaping). ``actor_kind`` is user, cleanup, engine or system;
-    ``actor_role`` what a user was then: user, staff or superuser. ``on_behalf`` is whose work it was
-    where that is somebody else. ``place`` is where it happened, in a word core does not know (labs: the
-    course), and ``place_role`` what the actor was there. ``target`` is what it was done to where that
-    is no sandbox. ``changes`` maps what changed to [before, after]; ``duration`` is milliseconds, on an
-    operation's outcome. ``operation`` joins a request with its outcome, ``request_id`` all that one
-    request or socket did. ``engine_key`` makes an event that several processes saw count once.
+    escaped when it is written (lifecycle.escaping). ``actor_kind`` is user, console (the server's
+    command line), cleanup, provision, engine or system; ``actor_role`` what a user was then: user, staff
+    or superuser. ``on_behalf`` is whose work it was where that is somebody else. ``place`` is where it
+    happened, in a word core does not know (labs: the course), and ``place_role`` what the actor was there.
+    ``target`` is what it was done to where that is no sandbox. ``changes`` maps what changed to
+    [before, after]; ``duration`` is milliseconds, on an operation's outcome. ``operation`` joins a request
+    with its outcome, ``request_id`` all that one request or socket did. ``engine_key`` makes an event
+    that several processes saw count once.
     """
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
@@ -62,8 +78,8 @@ class Event(models.Model):
     sandbox_name = models.CharField(max_length=63, blank=True)
     owner_name = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=300, blank=True)
-    changes = models.JSONField(default=dict, blank=True)
-    detail = models.JSONField(default=dict, blank=True)
+    changes = Data(default=dict, blank=True)
+    detail = Data(default=dict, blank=True)
     duration = models.PositiveBigIntegerField(null=True, blank=True)
     engine_key = models.CharField(max_length=160, null=True, blank=True, unique=True)
 

@@ -9,13 +9,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from sandboxes.lifecycle import endings, terminals
+from sandboxes.lifecycle import endings, event_words, terminals
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Event, Outcome
 from sandboxes.units import format_duration
 
 WORST = ("error", "warning", "info", "success")
-NOBODY = {"cleanup": "cleanup", "engine": "the engine", "system": "the system"}
 ORDER = (Outcome.REQUESTED, Outcome.OK, Outcome.FAILED, Outcome.REFUSED)
 PHRASES = {
     "sandbox.launch": ("launched it", "it is running", "it could not be launched"),
@@ -26,6 +25,7 @@ PHRASES = {
     "command.run": ("is running {}", "ran {}", "ran {}", "could not run a command"),
     "command.cancel": ("is ending {}", "ended {}", "could not end {}"),
     "terminal.open": ("is opening terminal {}", "opened terminal {}", "could not open terminal {}"),
+    "terminal.type": (*2 * ("took over terminal {}",), "could not take over terminal {}"),
     "terminal.join": ("is joining terminal {}", "joined terminal {}", "could not join terminal {}"),
     "recording.start": (*2 * ("terminal {} is recorded",), "could not record terminal {}"),
     "recording.stop": (*3 * ("terminal {} is not recorded any more",), "could not stop a recording"),
@@ -144,7 +144,7 @@ def plain(event: Event) -> str:
 
 def who(event: Event) -> str:
     """Who did it; the clock and the engine have names too."""
-    return NOBODY.get(event.actor_kind, event.actor_name or "someone")
+    return event_words.NOBODY.get(event.actor_kind, event.actor_name or "someone")
 
 
 def span(later: datetime, earlier: datetime) -> str:

@@ -152,7 +152,7 @@ def test_shutdown_removes_every_sandbox_and_says_so_line_by_line(two, engine):
 def test_shutdown_is_on_record_with_its_reason(two):
     say("shutdown", "--yes")
     assert {box.status_reason for box in Sandbox.objects.all()} == {"shutdown"}
-    assert Event.objects.filter(action="sandbox.remove", actor_kind="system").exists()
+    assert Event.objects.filter(action="sandbox.remove", actor_kind="console").exists()
 
 
 def test_shutdown_asks_a_person_and_takes_no_for_an_answer(two, answer):

@@ -81,7 +81,7 @@ def test_a_pull_that_fails_says_so_and_can_be_tried_again(engine):
     node.refresh_from_db()
     assert (node.is_here, node.pull_error) == (True, "")
     assert [outcome for _, outcome, _ in trail()] == ["requested", "failed", "requested", "ok"]
-    assert Event.objects.first().detail == {"image": "node:20-alpine"}
+    assert Event.objects.first().target_name == "node:20-alpine"
 
 
 def test_a_pull_whose_process_died_is_over(engine, image):

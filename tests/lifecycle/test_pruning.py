@@ -82,7 +82,7 @@ def test_it_is_itself_on_record_with_what_a_verifier_needs(trail, tmp_path):
         "first": 1, "last": 7, "before": chain.GENESIS, "digest": last, "count": 7,
         "archive": "a.jsonl.gz", "sha256": archives.fingerprint(file),
     }  # fmt: skip
-    assert done.actor_kind == "system"
+    assert done.actor_kind == "console"
     assert done.actor_name.endswith("(command line)")
     assert Seal.objects.filter(event_id=done.pk).exists()
 

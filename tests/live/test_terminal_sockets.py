@@ -25,8 +25,10 @@ async def test_a_terminal_echoes_and_is_on_record(open_terminal, running, alice)
     assert (greeting["offset"], greeting["leader"], greeting["cols"]) == (0, True, 80)
     await page.type(b"echo hello\r")
     await page.read(until=b"hello\r\n")
-    event = await Event.objects.aget(action="terminal.open")
-    assert (event.actor_name, event.detail) == ("alice", {"terminal": "main"})
+    done, asked = [event async for event in Event.objects.filter(action="terminal.open")]
+    assert (asked.outcome, done.outcome, asked.operation) == ("requested", "ok", done.operation)
+    assert (done.actor_name, done.detail) == ("alice", {"terminal": "main"})
+    assert done.duration is not None
 
 
 async def test_a_second_page_joins_the_same_shell(open_terminal, running, alice, prof):

@@ -21,7 +21,7 @@ def trail(running):
         audit.Target("lab", "lab_1", "Shells"),
     )
     audit.record("lab.open", audit.SYSTEM, reason="Four “quoted” Übung", target=target, place=place,
-                 changes={"title": ["old", "brand-new"]})  # fmt: skip
+                 changes={"title": ["old", "brand-new"], "place": ["", "Größe"]})  # fmt: skip
     return running
 
 
@@ -56,6 +56,9 @@ def found(text):
         ("/etc/passwd", {"Three"}),
         ("cat passwd failed", {"Three"}),
         ("crs_77", {"Four"}),
+        ("größe", {"Four"}),
+        ("Größe", {"Four"}),
+        ("grö*", {"Four"}),
         ("advanced shells", {"Four"}),
         ("übung", {"Four"}),
         ("quoted", {"Four"}),

@@ -15,6 +15,7 @@ from django.utils import timezone
 from sandboxes.lifecycle import archives, audit, bundles, chain, heads, pruning, sealing, verifying
 from sandboxes.lifecycle.bundle_check import summary
 from sandboxes.management.origin import console
+from sandboxes.models import Outcome
 
 from .cleanup import told_to_stop
 
@@ -82,12 +83,14 @@ class Command(BaseCommand):
             self.compare(verdict, path, options["key"])
         for one in pruning.check(options["archive"]) if options["archive"] else []:
             verdict.tell(one)
+        unsealed = waiting()
+        note_verified(verdict)
         for note in verdict.notes:
             self.stdout.write(note)
         if not verdict.is_whole:
             raise CommandError("\n".join(verifying.findings(verdict)))
         numbers = f"numbers {verdict.start.number + 1} to {verdict.number}, last digest {verdict.digest}"
-        self.stdout.write(f"The trail is whole: {verdict.count} events, {numbers}. {waiting()}".rstrip())
+        self.stdout.write(f"The trail is whole: {verdict.count} events, {numbers}. {unsealed}".rstrip())
 
     def check_bundle(self, path: Path, key: str) -> None:
         """A signed export, in itself and row by row beside the trail that is here."""
@@ -122,6 +125,13 @@ class Command(BaseCommand):
         span = found.span
         self.stdout.write(f"Numbers {span.first} to {span.last} are in {options['archive']} (SHA-256 "
                           f"{found.sha256}) and no longer in the database.")  # fmt: skip
+
+
+def note_verified(verdict: verifying.Verdict) -> None:
+    """Put on record that somebody looked, and what they found."""
+    reason = "" if verdict.is_whole else " ".join(verifying.findings(verdict))
+    audit.record("audit.verify", console(), outcome=Outcome.OK if verdict.is_whole else Outcome.FAILED,
+                 reason=reason, detail={"count": verdict.count, "number": verdict.number})  # fmt: skip
 
 
 def kept_head() -> Path | None:

@@ -9,9 +9,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
-from sandboxes.access import signin_path
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import images
+from sandboxes.lifecycle import images, people, snapshots
+from sandboxes.management.origin import console
 from sandboxes.models import User
 
 BASE_URL = "http://127.0.0.1:8000"
@@ -29,12 +29,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Does it all; an engine that is away only costs a warning."""
         call_command("migrate", interactive=False, verbosity=0)
-        images.seed_catalogue()
+        images.seed_catalogue(console())
         self.build_starter(images.ensure_starter)
         admin = first_admin()
         if admin.last_login is None:
+            path = people.signin_link(admin, console())
             self.stdout.write("\nSign in as the first admin with this link (good once):\n")
-            self.stdout.write(f"\n    {options['base_url']}{signin_path(admin)}\n\n")
+            self.stdout.write(f"\n    {options['base_url']}{path}\n\n")
 
     def build_starter(self, ensure: Callable[[], Any]) -> None:
         """Builds the starter image, or says why there is none; the site runs without it."""
@@ -52,8 +53,11 @@ def first_admin() -> User:
     """
     admin = User.objects.filter(is_superuser=True).order_by("pk").first()
     if admin is None:
-        admin, _ = User.objects.get_or_create(username="admin")
+        before = User.objects.filter(username="admin").first()
+        admin = before or User(username="admin")
+        known = snapshots.of(before) if before else {}
         admin.is_staff = admin.is_superuser = True
         admin.set_unusable_password()
         admin.save()
+        people.note("change" if before else "add", admin, known, console())
     return admin

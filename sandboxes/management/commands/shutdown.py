@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from sandboxes.lifecycle import actions, audit, process
-from sandboxes.models import ENDED, UP, Sandbox
+from sandboxes.management.origin import console
+from sandboxes.models import ENDED, UP, Outcome, Sandbox
 
 AT_ONCE = 8
 """Removals at a time: more do not make the engine faster."""
+WORD = "server.stop"
 OTHERS = 30.0
 """Seconds to wait for a removal that another process is doing already."""
 
@@ -46,7 +49,9 @@ class Command(BaseCommand):
         if not options["yes"]:
             confirm(len(ids))
         settings.SANDBOX_STOP_GRACE = options["grace"] or settings.SANDBOX_STOP_GRACE
+        operation = begun(len(ids))
         left = self.remove_all(ids, options["grace"] > 0)
+        ended(operation, len(ids), left)
         process.leave()
         if left:
             raise CommandError(f"{len(left)} could not be removed:\n  " + "\n  ".join(left))
@@ -60,6 +65,20 @@ class Command(BaseCommand):
             self.stdout.flush()
             left += [] if is_gone else [f"{sandbox.name} ({sandbox.pk}): {message}"]
         return left
+
+
+def begun(count: int) -> str:
+    """Put on record who began it; returns the operation."""
+    operation = secrets.token_hex(8)
+    audit.record(WORD, console(), outcome=Outcome.REQUESTED, operation=operation, detail={"sandboxes": count})
+    return operation
+
+
+def ended(operation: str, count: int, left: list[str]) -> None:
+    """Put on record what came of it."""
+    outcome = Outcome.FAILED if left else Outcome.OK
+    audit.record(WORD, console(), outcome=outcome, operation=operation,
+                 detail={"sandboxes": count, "left": len(left)})  # fmt: skip
 
 
 def confirm(count: int) -> None:
@@ -87,8 +106,8 @@ def remove(pk: str, stop_first: bool) -> tuple[Sandbox, str]:
     try:
         sandbox = Sandbox.objects.get(pk=pk)
         if stop_first and sandbox.status in UP:
-            actions.stop(sandbox, by=audit.SYSTEM, wait=None, reason="shutdown")
-        result = actions.remove(sandbox, by=audit.SYSTEM, wait=None, reason="shutdown")
+            actions.stop(sandbox, by=console(), wait=None, reason="shutdown")
+        result = actions.remove(sandbox, by=console(), wait=None, reason="shutdown")
         if result.under_way:
             wait_for_others(sandbox)
         return sandbox, result.message

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sandboxes.access import signin_path
+from sandboxes.lifecycle import people
 from sandboxes.management.commands.bootstrap import BASE_URL
+from sandboxes.management.origin import console
 from sandboxes.models import User
 
 
@@ -28,4 +29,4 @@ class Command(BaseCommand):
             raise CommandError(f"There is no user {options['username']!r}.")
         if not user.is_active:
             raise CommandError(f"{user.username} is not active: a link would not work.")
-        self.stdout.write(options["base_url"] + signin_path(user))
+        self.stdout.write(options["base_url"] + people.signin_link(user, console()))

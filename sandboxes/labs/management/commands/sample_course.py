@@ -10,7 +10,8 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
 from sandboxes.labs import samples
 from sandboxes.lifecycle import images
-from sandboxes.models import Image, User
+from sandboxes.management.origin import console
+from sandboxes.models import User
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
         """Says where it is. Raises CommandError when there is nobody to teach it."""
         instructor = whom(options["instructor"])
         know_images()
-        course = samples.make(instructor)
+        course = samples.make(instructor, console())
         self.stdout.write(f"{course.title} is taught by {instructor.username}: /courses/{course.pk}/")
         for sample in samples.all_samples():
             image = sample.image
@@ -46,13 +47,13 @@ def whom(name: str | None) -> User:
 
 def know_images() -> None:
     """Put the locally built Python image into the catalogue if the engine has it."""
-    images.seed_catalogue()
+    images.seed_catalogue(console())
     try:
         images.refresh_presence()
         if get_engine().has_image(samples.PYTHON):
             defaults = {"title": "Python", "shell": "bash", "position": 15,
                         "description": "Python, nano and less on Debian; built here."}  # fmt: skip
-            Image.objects.get_or_create(reference=samples.PYTHON, defaults=defaults)
+            images.add(samples.PYTHON, defaults, console())
             images.refresh_presence()
     except EngineError:
         return  # the engine is away: the catalogue as it is

@@ -1,0 +1,47 @@
+"""A command's words as they go on record: escaped, shortened, and without what looks like a secret.
+
+It knows the usual shapes only (``--password x``, ``TOKEN=x``, headers, URLs with a password): whoever types
+a secret in another shape has typed it on record, as into a shell's history.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from . import escaping
+
+MOST = 600
+"""Characters of a command that go on record."""
+MASK = "•••"
+_WORDS = "passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|cookie"
+_NAME = rf"(?<![\w-])[\w-]{{0,40}}?(?:{_WORDS})\w{{0,20}}"
+_QUOTES, _VALUE = r"[\\'\"]*", r"[^\s\\'\"]+"
+_SHAPES = (
+    re.compile(rf"(?i)(authorization{_QUOTES}\s*[:=]\s*{_QUOTES}(?:(?:basic|bearer|token)\s+)?){_VALUE}"),
+    re.compile(rf"(?i)({_NAME}{_QUOTES}(?:\s*[:=]\s*|\s+){_QUOTES}){_VALUE}"),
+    re.compile(r"(://[^/\s:@]*:)[^@\s/]+(?=@)"),
+)
+_ALONE = re.compile(rf"(?i)-{{1,2}}[\w-]{{0,40}}?(?:{_WORDS})\w{{0,20}}")
+
+
+def kept(argv: Iterable[str]) -> list[str]:
+    """As many words as fit into MOST characters; the last is shortened, "…" says that there were more."""
+    found: list[str] = []
+    left, is_secret = MOST, False
+    for word in argv:
+        if left <= 0:
+            return [*found, "…"]
+        told = escaping.text(MASK if is_secret else masked(word), left)
+        found.append(told)
+        left -= len(told) + 1
+        is_secret = bool(_ALONE.fullmatch(word))
+    return found
+
+
+def masked(text: str) -> str:
+    """The text with what looks like a secret's value covered; what is too long to be kept is not looked at."""
+    text = text[: 2 * MOST]
+    for shape in _SHAPES:
+        text = shape.sub(rf"\g<1>{MASK}", text)
+    return text
