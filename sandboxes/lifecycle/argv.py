@@ -40,7 +40,7 @@ def kept(argv: Iterable[str]) -> list[str]:
 
 
 def masked(text: str) -> str:
-    """The text with what looks like a secret's value covered; what is too long to be kept is not looked at."""
+    """The text with what looks like a secret's value covered; the rest of a long one is left."""
     text = text[: 2 * MOST]
     for shape in _SHAPES:
         text = shape.sub(rf"\g<1>{MASK}", text)
