@@ -27,6 +27,10 @@ class Moment(forms.DateTimeField):
         return at and at.astimezone(UTC)
 
 
+OPEN, FIRST, NOBODY = "open", "first", "nobody"
+LATE = ((OPEN, "as long as it is open"), (FIRST, "in its first minutes"), (NOBODY, "not at all"))
+
+
 class LabForm(forms.Form):
     """A lab to be: from which template, when it has to work, how long it lasts."""
 
@@ -39,11 +43,16 @@ class LabForm(forms.Form):
         required=False, error_messages={"invalid": "Give a day and a time, like 2026-11-24 09:45."}
     )
     minutes = forms.IntegerField(
-        min_value=1, max_value=24 * 60, initial=90,
-        error_messages={"required": "Say how many minutes it lasts.", "invalid": "A whole number of minutes.",
+        min_value=1, max_value=24 * 60, required=False,
+        error_messages={"invalid": "A whole number of minutes.",
                         "min_value": "At least one minute.", "max_value": "At most a day."},
     )  # fmt: skip
-    late = forms.BooleanField(required=False, initial=True)
+    late = forms.ChoiceField(choices=LATE, required=False, initial=OPEN)
+    late_minutes = forms.IntegerField(
+        min_value=1, max_value=24 * 60, required=False,
+        error_messages={"invalid": "A whole number of minutes.", "min_value": "At least one minute.",
+                        "max_value": "At most a day."},
+    )  # fmt: skip
     operation = forms.CharField(max_length=64, required=False)
 
     def __init__(self, course: Course, *args: Any, **kwargs: Any) -> None:
@@ -64,6 +73,15 @@ class LabForm(forms.Form):
             raise forms.ValidationError("This time is over. Leave it empty to open the lab by hand.")
         return at
 
+    def clean(self) -> dict[str, Any]:
+        """Without minutes it lasts as its template says; latecomers need theirs."""
+        given = super().clean() or {}
+        if given.get("late") == FIRST and not given.get("late_minutes") and "late_minutes" not in self.errors:
+            self.add_error("late_minutes", "Say for how many minutes.")
+        if not given.get("minutes") and given.get("template"):
+            given["minutes"] = given["template"].published.lifetime // 60
+        return given
+
     def version(self) -> TemplateVersion:
         """The published version of the chosen template."""
         version: TemplateVersion = self.cleaned_data["template"].published
@@ -77,6 +95,7 @@ class LabForm(forms.Form):
             "title": self.cleaned_data["title"] or self.cleaned_data["template"].title,
             "ready_by": ready_by,
             "closes_at": begins + timedelta(minutes=self.cleaned_data["minutes"]),
-            "late": self.cleaned_data["late"],
+            "late": self.cleaned_data["late"] != NOBODY,
+            "late_minutes": self.cleaned_data["late_minutes"] if self.cleaned_data["late"] == FIRST else None,
             "operation": self.cleaned_data["operation"],
         }

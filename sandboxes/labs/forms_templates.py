@@ -39,6 +39,11 @@ class RecipeForm(forms.Form):
     memory = Text(limits.clean_memory)
     cpus = Text(limits.clean_cpus)
     pids = Text(limits.clean_pids)
+    lasts = forms.IntegerField(
+        min_value=1, max_value=24 * 60, required=False,
+        error_messages={"invalid": "A whole number of minutes.", "min_value": "At least one minute.",
+                        "max_value": "At most a day."},
+    )  # fmt: skip
     network = forms.ChoiceField(choices=Network.choices, required=False)
     isolation = forms.ChoiceField(choices=Isolation.choices, required=False)
     recording = forms.ChoiceField(choices=RecordingPolicy.choices, required=False)
@@ -91,6 +96,8 @@ class RecipeForm(forms.Form):
             "recording": given["recording"] or RecordingPolicy.OFF,
             "recording_keystrokes": given["recording_keystrokes"],
         }
+        if given["lasts"]:
+            wanted["lifetime"] = given["lasts"] * 60
         if given["upload"]:
             wanted |= {"files": given["upload"].data, "files_names": given["upload"].names}
         elif given["remove_files"]:
@@ -101,10 +108,12 @@ class RecipeForm(forms.Form):
 def initial(version: TemplateVersion | None, base: int) -> dict[str, Any]:
     """A version as the form shows it."""
     if version is None:
-        return {"base": base, "memory": "256 MB", "cpus": "1", "pids": "256", "network": Network.NONE}
+        return {"base": base, "memory": "256 MB", "cpus": "1", "pids": "256", "network": Network.NONE,
+                "lasts": 90}  # fmt: skip
     return {
         "title": version.template.title, "sheet": version.sheet, "image": version.image_id, "base": base,
         "memory": format_size(version.memory), "cpus": f"{version.cpus.normalize():f}", "pids": version.pids,
-        "network": version.network, "isolation": version.isolation, "recording": version.recording,
+        "network": version.network, "isolation": version.isolation, "lasts": version.lifetime // 60,
+        "recording": version.recording,
         "recording_keystrokes": version.recording_keystrokes,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
+from django.utils import formats, timezone
 
 from sandboxes.lifecycle import actions, audit
 from sandboxes.lifecycle.refusals import Refused
@@ -61,11 +61,21 @@ def take(lab: Lab, enrollment: Enrollment) -> Seat:
         return found
     if lab.status != LabStatus.OPEN:
         raise Refused("", "This lab is not open.")
-    if not lab.late and not lab.is_trial:
-        raise Refused("", "This lab began without you, and takes nobody late. Ask your instructor.")
+    if not lab.is_trial:
+        _check_late(lab)
     seat, _ = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
     trail.nudge(seat)
     return seat
+
+
+def _check_late(lab: Lab) -> None:
+    """Raises Refused where the lab takes nobody late, or not any more. Staff add latecomers all the same."""
+    until = lab.late_until
+    if not lab.late:
+        raise Refused("", "This lab began without you, and takes nobody late. Ask your instructor.")
+    if until is not None and until < timezone.now():
+        at = formats.time_format(timezone.localtime(until), "H:i")
+        raise Refused("", f"This lab took latecomers until {at}. Ask your instructor to add you.")
 
 
 def queue_all(lab: Lab) -> int:

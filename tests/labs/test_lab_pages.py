@@ -47,7 +47,7 @@ def test_a_lab_is_planned_and_its_page_tells_the_plan_before_anything_is_opened(
     [
         ("template", "", "Choose a template."),
         ("template", "tpl_nothing", "Choose a published template."),
-        ("minutes", "", "Say how many minutes"),
+        ("late_minutes", "0", "At least one minute."),
         ("minutes", "0", "At least one minute."),
         ("minutes", "many", "A whole number"),
         ("minutes", "900", "hours at most"),

@@ -44,7 +44,8 @@ class LabTemplate(models.Model):
 class TemplateVersion(models.Model):
     """One saved state of a template; never changed, so that a running lab keeps what it started with.
 
-    ``sheet`` is Markdown, each second-level heading a step. ``memory`` bytes, ``cpus`` cores.
+    ``sheet`` is Markdown, each second-level heading a step. ``memory`` bytes, ``cpus`` cores. ``lifetime``
+    is for how many seconds a lab of it lasts, unless it is planned otherwise.
     ``files`` is a gzipped tar of what lies in the workspace at the start. ``recording`` is the least
     that is recorded of its seats' terminals; install and image may ask for more.
     """
@@ -58,6 +59,7 @@ class TemplateVersion(models.Model):
     pids = models.PositiveIntegerField(default=256)
     network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
     isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.STANDARD)
+    lifetime = models.PositiveIntegerField(default=90 * 60, help_text="Seconds that a lab of it lasts.")
     recording = models.CharField(max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF)
     recording_keystrokes = models.BooleanField(default=False)
     files = models.BinaryField(null=True, blank=True)
@@ -88,7 +90,8 @@ class Lab(models.Model):
     """One run of a template's version for a course.
 
     ``ready_by``: seats are provisioned unattended so that they work by then; ``closes_at``: when it
-    ends by itself. ``late``: may people come after it opened. ``is_trial``: its author's own try.
+    ends by itself. ``late``: may people come after it opened, and for how many minutes (``late_minutes``;
+    None: as long as it is open). ``is_trial``: its author's own try.
     ``operation`` is the token of the form it was made by: pressed twice, it is one lab.
     """
 
@@ -100,6 +103,7 @@ class Lab(models.Model):
     ready_by = models.DateTimeField(null=True, blank=True)
     closes_at = models.DateTimeField()
     late = models.BooleanField(default=True)
+    late_minutes = models.PositiveIntegerField(null=True, blank=True)
     is_trial = models.BooleanField(default=False)
     warned_at = models.DateTimeField(null=True, blank=True)
     opened_at = models.DateTimeField(null=True, blank=True)
@@ -121,6 +125,13 @@ class Lab(models.Model):
     @property
     def is_open(self) -> bool:
         return self.status == LabStatus.OPEN
+
+    @property
+    def late_until(self) -> datetime | None:
+        """Until when latecomers are taken: None as long as it is open. From when it was to be ready."""
+        if self.opened_at is None or self.late_minutes is None:
+            return None
+        return max(self.opened_at, self.ready_by or self.opened_at) + timedelta(minutes=self.late_minutes)
 
     @property
     def lasts(self) -> timedelta:

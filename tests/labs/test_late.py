@@ -1,0 +1,120 @@
+"""How long a lab lasts unless planned otherwise, and until when people may come late."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from sandboxes.labs import opening, seats
+from sandboxes.labs.models import Lab, TemplateVersion
+from sandboxes.lifecycle.refusals import Refused
+from sandboxes.models import User
+from tests.pages.conftest import browser, refusals, text
+
+from .conftest import PROF, enroll
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MINUTE = timedelta(minutes=1)
+
+
+def plan(user, version, **wish):
+    address = reverse("lab_new", args=[version.template.course_id])
+    return browser(user).post(
+        address, {"template": version.template_id, "minutes": "90", **wish}, follow=True
+    )
+
+
+# -- how long -----------------------------------------------------------------------------------
+
+
+def test_without_minutes_a_lab_lasts_as_its_template_says(ines, version, engine):
+    TemplateVersion.objects.update(lifetime=45 * 60)
+    page = text(plan(ines, version, minutes=""))
+    assert Lab.objects.get().lasts == 45 * MINUTE
+    assert "lasts 45 min from when it is opened" in page
+
+
+def test_a_template_keeps_its_minutes_through_versions_and_clones(ines, version, engine):
+    address = reverse("template_edit", args=[version.template_id])
+    form = {"title": "T", "sheet": "## A", "image": version.image_id, "base": "1", "lasts": "50"}
+    browser(ines).post(address, form)
+    assert version.template.newest.lifetime == 3000
+    browser(ines).post(address, form | {"base": "2", "lasts": ""})
+    assert version.template.newest.lifetime == 3000
+    browser(ines).post(reverse("template_act", args=[version.template_id, "clone"]))
+    assert TemplateVersion.objects.order_by("-pk").first().lifetime == 3000
+    bad = browser(ines).post(address, form | {"base": "3", "lasts": "0"})
+    assert "At least one minute." in text(bad)
+
+
+# -- how late -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wish", "late", "minutes", "says"),
+    [
+        ({}, True, None, ""),
+        ({"late": "open", "late_minutes": "15"}, True, None, ""),
+        ({"late": "first", "late_minutes": "15"}, True, 15, "latecomers in the first 15 min"),
+        ({"late": "nobody"}, False, None, "takes nobody late"),
+    ],
+)
+def test_a_lab_says_until_when_people_may_come(ines, version, engine, wish, late, minutes, says):
+    page = text(plan(ines, version, **wish))
+    lab = Lab.objects.get()
+    assert (lab.late, lab.late_minutes) == (late, minutes)
+    assert says in page
+
+
+def test_first_minutes_without_a_number_are_asked_for(ines, version, engine):
+    assert "Say for how many minutes." in text(plan(ines, version, late="first"))
+    assert not Lab.objects.exists()
+
+
+@pytest.fixture
+def stranger(course) -> User:
+    user = User.objects.create_user("late")
+    enroll(course, user)
+    return user
+
+
+def test_in_the_first_minutes_they_come_and_then_no_more(open_lab, course, stranger):
+    Lab.objects.update(late_minutes=15, opened_at=timezone.now() - 14 * MINUTE)
+    address = reverse("seat_join", args=[open_lab.pk])
+    Lab.objects.update(opened_at=timezone.now() - 16 * MINUTE)
+    refused = browser(stranger).post(address)
+    assert refused.status_code == 409
+    assert "took latecomers until" in text(refused)
+    assert refusals("seat.join")
+    Lab.objects.update(opened_at=timezone.now() - 14 * MINUTE)
+    assert browser(stranger).post(address).status_code == 303
+
+
+def test_the_minutes_count_from_when_it_was_to_be_ready(open_lab, stranger):
+    Lab.objects.update(late_minutes=15, opened_at=timezone.now() - 20 * MINUTE, ready_by=timezone.now())
+    lab = Lab.objects.get()
+    assert lab.late_until == lab.ready_by + 15 * MINUTE
+    assert seats.take(lab, stranger.enrollments.get())
+
+
+def test_staff_add_latecomers_all_the_same(open_lab, stranger, ines):
+    Lab.objects.update(late_minutes=1, opened_at=timezone.now() - 16 * MINUTE)
+    with pytest.raises(Refused):
+        seats.take(Lab.objects.get(), stranger.enrollments.get())
+    browser(ines).post(reverse("lab_act", args=[open_lab.pk, "latecomers"]))
+    assert open_lab.seats.filter(enrollment__user=stranger).exists()
+
+
+def test_who_has_a_seat_is_no_latecomer(open_lab, seat, alice):
+    Lab.objects.update(late_minutes=1, opened_at=timezone.now() - 16 * MINUTE)
+    assert seats.take(Lab.objects.get(), seat(alice).enrollment) == seat(alice)
+
+
+def test_a_lab_is_made_with_the_rule(version, engine):
+    lab = opening.make(version, "L", closes_at=timezone.now() + 30 * MINUTE, by=PROF, late_minutes=5)
+    assert lab.late_until is None
+    opening.open_lab(lab, PROF)
+    assert lab.late_until == lab.opened_at + 5 * MINUTE
