@@ -8,7 +8,7 @@ Sources: Docker Engine API v1.41; the meanings of our words are in docs/explanat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from .errors import (  # noqa: F401 - handed on, so that base alone needs to be known
@@ -142,6 +142,14 @@ class Engine(Protocol):
 
         Of the times only ``created_at`` is known here, and not ``oom_killed``: ask ``inspect``.
         """
+        ...
+
+    def differences(self, native_id: str, spec: ContainerSpec) -> Sequence[str]:
+        """Every knob in which a container differs from this demand, as text for staff. Raises NotFound."""
+        ...
+
+    def unowned(self, native_id: str, markers: Collection[str]) -> int:
+        """How many marked execs of ours run in it with none of these markers. Raises NotFound."""
         ...
 
     def events(self, since: float, stop: Callable[[], bool]) -> Iterator[EngineEvent]:

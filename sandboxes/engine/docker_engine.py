@@ -14,13 +14,13 @@ from docker.utils import kwargs_from_env
 from requests.adapters import HTTPAdapter
 
 from .base import Capabilities, EngineInfo
+from .checking import Checking
 from .connection import CONNECT, Connection, patience
-from .containers import NETWORK, Containers
+from .containers import NETWORK
 from .exec_stream import Begun
 from .files import Files
 from .images import Images
 from .starts import Starts
-from .sweeping import Sweeping
 from .terminal import Terminals
 from .watching import Watching
 from .wire import Wires
@@ -69,7 +69,7 @@ def _pool_connections(made: Client, pool: int) -> None:
             made.mount(scheme, HTTPAdapter(pool_maxsize=pool))
 
 
-class DockerEngine(Containers, Files, Terminals, Sweeping, Images, Watching):
+class DockerEngine(Checking, Files, Terminals, Images, Watching):
     """The Engine of one install on one Docker Engine. See base.Engine for what each call means.
 
     ``health`` tells whether the engine answered lately, and since when it has not.

@@ -29,6 +29,11 @@ def is_marked(found: str | None, marker: str) -> bool:
     return _told(found) == detach_keys(marker)
 
 
+def marker_of(found: str | None) -> str:
+    """The marker it was made with; empty for one without, and for other hands'."""
+    return _told(found).removeprefix(detach_keys()).replace(",", "") if is_ours(found) else ""
+
+
 def _told(found: str | None) -> str:
     """The keys as they were told; the engine gives back the bytes they stand for, in base64."""
     try:

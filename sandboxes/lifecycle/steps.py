@@ -69,7 +69,7 @@ def _launch(mine: Claim, pulled: bool = False) -> Later:
     if not transitions.still_ours(mine, launch_step="starting"):
         return endings.lost(mine)
     try:
-        native_id = get_engine().create(_spec(mine.sandbox))
+        native_id = get_engine().create(spec_of(mine.sandbox))
     except ImageMissing as error:
         return endings.failed(mine, error) if pulled else _pull_first(mine)
     except Unreachable:
@@ -117,7 +117,8 @@ def _pulled(error: BaseException | None, mine: Claim) -> Later:
     return _guarded(mine, go_on)
 
 
-def _spec(sandbox: Sandbox) -> ContainerSpec:
+def spec_of(sandbox: Sandbox) -> ContainerSpec:
+    """What its container is to be."""
     return ContainerSpec(
         sandbox_id=sandbox.pk,
         image=sandbox.image_reference,

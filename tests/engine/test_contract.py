@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from sandboxes.engine.base import (
 )
 from tests.engine.helpers import Sandboxes, run, together
 from tests.fakes.engine import STARTER
+from tests.fakes.processes import wait_until
 
 MISSING = "0" * 64
 Status = ContainerStatus
@@ -236,3 +238,26 @@ def test_the_engine_describes_itself(engine: Engine):
     assert info.memory > 1 << 28
     assert info.version
     assert info.cgroup_version in ("1", "2")
+
+
+# -- checked --------------------------------------------------------------------------------------
+
+
+def test_a_container_is_what_was_asked_for_and_nothing_else(engine: Engine, sandboxes: Sandboxes):
+    spec = sandboxes.spec()
+    native_id = sandboxes.created(spec)
+    assert list(engine.differences(native_id, spec)) == []
+    assert len(engine.differences(native_id, replace(spec, memory=spec.memory * 2))) >= 1
+    assert len(engine.differences(native_id, replace(spec, pids=spec.pids + 1))) == 1
+    with pytest.raises(NotFound):
+        engine.differences(MISSING, spec)
+
+
+def test_whose_an_exec_is_can_be_told(engine: Engine, sandboxes: Sandboxes):
+    native_id = sandboxes.running()
+    assert engine.unowned(native_id, ()) == 0
+    with closing(engine.exec(native_id, ["sleep", "60"], marker="whose-1")):
+        assert wait_until(lambda: engine.unowned(native_id, ()) == 1)
+        assert engine.unowned(native_id, ["whose-1", "whose-2"]) == 0
+        engine.kill_marked(native_id, "whose-1")
+    assert wait_until(lambda: engine.unowned(native_id, ()) == 0)

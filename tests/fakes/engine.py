@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import fields, replace
 
 from sandboxes.engine.base import (
     Capabilities,
@@ -109,6 +109,18 @@ class FakeEngine(Machinery):
         self._call("list", None)
         with self._lock:
             return [one.state for one in self.containers.values()]
+
+    def differences(self, native_id: str, spec: ContainerSpec) -> list[str]:
+        """Names of what is otherwise in the demand; also what a test put into ``self.odd[native_id]``."""
+        self._call("differences", native_id)
+        mine = self._get(native_id).spec
+        other = [one.name for one in fields(spec) if getattr(spec, one.name) != getattr(mine, one.name)]
+        return [*other, *self.odd.get(native_id, ())]
+
+    def unowned(self, native_id: str, markers: Collection[str]) -> int:
+        self._call("unowned", native_id)
+        running = [one for one in self._get(native_id).processes if one.running and one.marker]
+        return sum(one.marker not in markers for one in running)
 
     def events(self, since: float, stop: Callable[[], bool]) -> Iterator[EngineEvent]:
         self._call("events", since)

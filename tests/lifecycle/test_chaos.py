@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from sandboxes.engine.base import EngineError, TimedOut, Unreachable
-from sandboxes.lifecycle import actions, audit, cleanup, commands, watch
+from sandboxes.lifecycle import actions, audit, cleanup, commands, invariants, watch
 from sandboxes.models import Command, Sandbox, Status
 from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import answered, container_status
@@ -99,3 +99,4 @@ def test_after_any_crowd_one_round_makes_it_true(pool, running, engine, seed):
     else:
         assert container_status(engine, running) == TRUTH.get(Status(running.status))
     assert answered(running)
+    assert invariants.breaches(0.01) == []

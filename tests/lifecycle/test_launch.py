@@ -323,7 +323,7 @@ def test_progress_keeps_the_waiting_launch_fresh(launch, engine, node, monkeypat
 
 
 def test_a_fault_of_ours_is_not_left_claimed(launch, engine, monkeypatch):
-    monkeypatch.setattr(steps, "_spec", lambda sandbox: 1 / 0)
+    monkeypatch.setattr(steps, "spec_of", lambda sandbox: 1 / 0)
     sandbox = launch()
     assert (sandbox.status, sandbox.pending) == (Status.FAILED, "")
     assert sandbox.status_reason.startswith("Something went wrong in Sandboxes itself.")

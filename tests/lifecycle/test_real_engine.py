@@ -12,7 +12,7 @@ from django.conf import settings as project
 from django.db import connection
 
 from sandboxes.engine.base import ContainerSpec, ContainerStatus, NotFound
-from sandboxes.lifecycle import actions, cleanup, commands
+from sandboxes.lifecycle import actions, cleanup, commands, invariants
 from sandboxes.models import Command, CommandStatus, Event, Lease, Sandbox, Status
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
@@ -272,6 +272,7 @@ def test_a_process_killed_in_mid_launch_is_finished_by_one_round(pool, alice, im
     (state,) = engine.list()
     assert (state.native_id, state.status) == (sandbox.native_id, ContainerStatus.RUNNING)
     assert answered(sandbox)
+    assert invariants.breaches(0.1) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -292,3 +293,4 @@ def test_a_process_killed_at_any_moment_leaves_nothing_wrong_one_round_later(
         wanted = {Status.RUNNING: "running", Status.PAUSED: "paused", Status.STOPPED: "exited"}
         assert have[row.pk].status == wanted[row.status]
         assert answered(row)
+    assert invariants.breaches(0.1) == []
