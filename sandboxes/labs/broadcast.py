@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
-from sandboxes.lifecycle import actions, audit, commands
+from sandboxes.lifecycle import audit, commands
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Command, CommandStatus, Status, User
 from sandboxes.units import format_size
 
-from . import files, opening, trail
+from . import acting, files, opening, trail
+from .acting import BEGUN
 from .models import Lab, LabRun, LabRunResult, LabStatus, Message, Seat, SeatStatus
 
 AT_ONCE = 8
@@ -31,10 +32,8 @@ AT_ONCE = 8
 FILE_CAP = 5 << 20
 LONGEST = 1000
 """Characters of a message."""
-BEGUN = "begun "
-"""A result that was claimed says so, and when, until its command is known."""
 TALKING = (LabStatus.PLANNED, LabStatus.OPEN)
-ACTIONS = {"pause": "paused", "resume": "resumed", "restart": "restarted"}
+ACTIONS = ("pause", "resume", "restart")
 
 
 def chosen(lab: Lab, ids: Sequence[str]) -> QuerySet[Seat]:
@@ -81,23 +80,6 @@ def _told(one: Message) -> dict[str, Any]:
     return {"id": f"message-{one.pk}", "text": one.text, "by": one.by_name}
 
 
-def act(action: str, seats: Iterable[Seat], by: audit.Origin) -> tuple[int, list[str]]:
-    """Pause, resume or restart each; how many were begun, and why others were not. Waits for none."""
-    begun, why = 0, []
-    for seat in seats:
-        if seat.sandbox is None:
-            why.append(f"{seat.enrollment.name} has no sandbox.")
-            continue
-        was_paused = seat.sandbox.status == Status.PAUSED
-        result = actions.act(seat.sandbox, action, by, wait=0)
-        if action == "pause" and was_paused and result.done:
-            trail.record("seat.hold", by, seat)  # from now on its student may not resume it
-        begun += result.done or result.under_way
-        if not (result.done or result.under_way):
-            why.append(f"{seat.enrollment.name}: {result.message}")
-    return begun, why
-
-
 def extend(seats: Iterable[Seat], by: audit.Origin, minutes: int) -> int:
     """Extra time for each; how many."""
     count = 0
@@ -129,6 +111,11 @@ def put_file(lab: Lab, name: str, data: bytes, by: audit.Origin, seats: Iterable
     return _new(lab, by, list(seats), file_name=name, data=data)
 
 
+def act(lab: Lab, action: str, by: audit.Origin, seats: Iterable[Seat]) -> LabRun:
+    """Have each paused ("eyes up"), resumed or restarted. Raises Refused."""
+    return _new(lab, by, list(seats), action=action)
+
+
 def forget_files() -> None:
     """Let go of files that were put into seats of labs that are over."""
     root = Path(settings.DATA_DIR) / "runs"
@@ -151,7 +138,8 @@ def _new(lab: Lab, by: audit.Origin, seats: list[Seat], data: bytes | None = Non
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             path.write_bytes(data)
         LabRunResult.objects.bulk_create([LabRunResult(run=run, seat=seat) for seat in seats])
-        trail.record("lab.run", by, lab, run=run.pk, seats=len(seats), file=run.file_name)
+        trail.record("lab.run", by, lab, run=run.pk, seats=len(seats), file=run.file_name,
+                     act=run.action)  # fmt: skip
     return run
 
 
@@ -178,7 +166,8 @@ FAILED = Q(command__isnull=False) & ~Q(command__status=CommandStatus.EXITED, com
 def recent(lab: Lab) -> list[LabRun]:
     """The latest runs with how far they are."""
     ended = Count("results", filter=Q(results__done=True))
-    return list(lab.runs.annotate(total=Count("results"), ended=ended)[:5])
+    failed = Count("results", filter=Q(results__done=True) & ~Q(results__reason=""))
+    return list(lab.runs.annotate(total=Count("results"), ended=ended, failed=failed)[:5])
 
 
 # -- for the loop -------------------------------------------------------------------------------
@@ -205,17 +194,19 @@ def _begin(result: LabRunResult) -> bool:
         return False
     result.reason = reason
     _do(result)
-    return bool(result.done or result.command)
+    return bool(result.done or result.reason or result.command)
 
 
 def _do(result: LabRunResult) -> None:
     run, sandbox = result.run, result.seat.sandbox
     if run.lab.status != LabStatus.OPEN:
-        return _end(result, "The lab was over.")
+        return acting.end(result, "The lab was over.")
     if sandbox is None or sandbox.status == Status.REMOVED:
-        return _end(result, "There is no sandbox at present.")
+        return acting.end(result, "There is no sandbox at present.")
     if run.file_name:
-        return _end(result, _put(run, sandbox))
+        return acting.end(result, _put(run, sandbox))
+    if run.action:
+        return acting.begin(result, sandbox)
     return _run(result)
 
 
@@ -238,7 +229,7 @@ def _run(result: LabRunResult) -> None:
     try:
         made = commands.run(result.seat.sandbox, result.run.text, origin=by, user=user, wait=0)
     except Refused as refusal:
-        return _end(result, str(refusal))
+        return acting.end(result, str(refusal))
     _know(result, made)
     return None
 
@@ -262,6 +253,8 @@ def _know(result: LabRunResult, made: Command) -> None:
 
 def _settle(result: LabRunResult) -> bool:
     """Whether it is over; what was begun and is not known to run is looked for, then begun again."""
+    if result.run.action and not acting.is_lost(result):
+        return result.done
     if result.command is None:
         known = _lost(result)
         if known is None:
@@ -271,17 +264,14 @@ def _settle(result: LabRunResult) -> bool:
     assert result.command is not None
     if result.command.is_running:
         return False
-    _end(result, "")
+    acting.end(result, "")
     return True
 
 
 def _lost(result: LabRunResult) -> Command | None:
     """The command of a result whose process died before it could write it down."""
-    since = datetime.fromtimestamp(float(result.reason.removeprefix(BEGUN)) - 1, UTC)
+    if result.run.action:
+        return None
+    since = acting.began(result) - timedelta(seconds=1)
     mine = Q(text=result.run.text, by_name=result.run.by_name, created_at__gte=since)
     return Command.objects.filter(mine, sandbox=result.seat.sandbox_id).order_by("created_at").first()
-
-
-def _end(result: LabRunResult, reason: str) -> None:
-    LabRunResult.objects.filter(pk=result.pk).update(done=True, reason=reason[:300])
-    result.done, result.reason = True, reason

@@ -248,20 +248,6 @@ def test_files_that_are_too_big_and_none_at_all(many):
 # -- time and the rest --------------------------------------------------------------------------
 
 
-def test_pause_resume_and_restart_for_everyone(many, open_lab):
-    assert "2 paused." in text(many("pause", all="1"))
-    assert set(Sandbox.objects.values_list("status", flat=True)) == {"paused"}
-    assert "2 resumed." in text(many("resume", all="1"))
-    assert "2 restarted." in text(many("restart", all="1"))
-    assert set(Sandbox.objects.values_list("status", flat=True)) == {"running"}
-    assert set(Event.objects.filter(action="sandbox.pause").values_list("actor_name", flat=True)) == {"ines"}
-
-
-def test_who_could_not_be_paused_is_named(many, seat, alice):
-    Sandbox.objects.filter(pk=seat(alice).sandbox_id).update(status="stopped")
-    assert "1 paused; not: Alice:" in text(many("pause", all="1"))
-
-
 def test_more_time_for_the_ticked(many, seat, alice, bob):
     many("extend", seat=[seat(alice).pk], minutes="10")
     assert (seat(alice).extra, seat(bob).extra) == (600, 0)

@@ -12,6 +12,7 @@ from sandboxes.lifecycle.audit import Origin
 from sandboxes.models import Command, Event, Outcome, Sandbox, Status
 from tests.pages.conftest import HTMX, browser, refusals, text
 
+from .conftest import rounds
 from .seats import post
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +77,8 @@ def test_where_the_course_says_so_no_yes_is_needed(seat, alice, ines):
 
 
 def eyes_up(seat, by):
-    broadcast.act("pause", [seat], Origin.of(by))
+    broadcast.act(seat.lab, "pause", Origin.of(by), [seat])
+    rounds()
 
 
 def act(user, action, sandbox, **more):

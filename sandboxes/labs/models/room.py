@@ -54,12 +54,17 @@ class Message(models.Model):
         return self.text[:60]
 
 
+CALLED = {"pause": "Eyes up", "resume": "Resume", "restart": "Restart"}
+"""Actions for many, as their buttons say."""
+
+
 class LabRun(models.Model):
-    """One thing done in many seats: a command (``text``), or a file put there (``file_name``)."""
+    """One thing done in many seats: a command (``text``), a file (``file_name``), or an ``action``."""
 
     lab = models.ForeignKey(Lab, on_delete=models.PROTECT, related_name="runs")
     text = models.CharField(max_length=4000, blank=True)
     file_name = models.CharField(max_length=200, blank=True)
+    action = models.CharField(max_length=10, blank=True)
     by_name = models.CharField(max_length=150)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -67,7 +72,7 @@ class LabRun(models.Model):
         ordering = ("-created_at", "-id")
 
     def __str__(self) -> str:
-        return self.text or self.file_name
+        return self.text or self.file_name or CALLED.get(self.action, self.action)
 
 
 class LabRunResult(models.Model):

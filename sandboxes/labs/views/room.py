@@ -57,8 +57,10 @@ def order(sort: str) -> Any:
 @require_GET
 @private
 def room_help(request: Request, pk: str) -> HttpResponse:
-    """The help queue as a fragment, or the wall."""
+    """The help queue, or what is done for many (``?part=runs``), as a fragment; else the wall."""
     lab = gate.get_lab(request.user, pk)
+    if request.htmx and request.GET.get("part") == "runs":
+        return render(request, "labs/_runs.html", {"lab": lab, "recent": broadcast.recent(lab)})
     return queue(request, lab) if request.htmx else back(request, "wall", lab.pk)
 
 

@@ -12,8 +12,10 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from sandboxes import cells
 from sandboxes.labs import broadcast, gate, members, trail
+from sandboxes.labs.acting import BEGUN
 from sandboxes.labs.models import Lab, LabRun, LabRunResult, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
+from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.views.commands import readable
 from sandboxes.views.web import Request, back, origin, private, say, see_other
 
@@ -40,9 +42,16 @@ def to_many(request: Request, pk: str) -> HttpResponse:
         trail.record("lab.many", origin(request), lab, outcome=trail.Outcome.REFUSED,
                      reason=str(refusal), **facts)  # fmt: skip
         return told(request, lab, "warning", str(refusal), 422)
-    if isinstance(done, LabRun):
+    if isinstance(done, LabRun) and not done.action:
         return opened(request, done)
-    return told(request, lab, *done)
+    return told(request, lab, *(begun(done) if isinstance(done, LabRun) else done))
+
+
+def begun(run: LabRun) -> Said:
+    """What is said on the wall, where whoever pressed it stays."""
+    count = run.results.count()
+    seats = "seat" if count == 1 else "seats"
+    return "success", f"{run}: {count} {seats}. How far it is stands under “Done for many”."
 
 
 def opened(request: Request, run: LabRun) -> HttpResponse:
@@ -98,17 +107,9 @@ def extend(request: Request, lab: Lab, seats: list[Any]) -> Said:
     return "success", f"{minutes} minutes more for {broadcast.extend(seats, origin(request), minutes)}."
 
 
-def acting(action: str) -> Callable[[Request, Lab, list[Any]], Said]:
-    """Pause, resume or restart; those that could not be are named."""
-
-    def acted(request: Request, lab: Lab, seats: list[Any]) -> Said:
-        begun, why = broadcast.act(action, seats, origin(request))
-        word = broadcast.ACTIONS[action]
-        if not why:
-            return "success", f"{begun} {word}."
-        return "warning", f"{begun} {word}; not: {' '.join(why[:3])}{' …' if len(why) > 3 else ''}"
-
-    return acted
+def acting(action: str) -> Callable[[Request, Lab, list[Any]], LabRun]:
+    """Pause, resume or restart; the loop does it, so that whoever asked waits for none of them."""
+    return lambda request, lab, seats: broadcast.act(lab, action, origin(request), seats)
 
 
 ACTS: dict[str, Callable[[Request, Lab, list[Any]], Said | LabRun]] = {
@@ -129,6 +130,10 @@ class Row:
         self.name, self.section = f"{who.name} (guest)" if who.is_guest else who.name, who.section
 
     @property
+    def is_begun(self) -> bool:
+        return self.result.reason.startswith(BEGUN)
+
+    @property
     def is_good(self) -> bool:
         if not self.result.done or self.result.reason:
             return False
@@ -138,11 +143,12 @@ class Row:
     def word(self) -> str:
         """In a word or two."""
         if not self.result.done:
-            return "running" if self.command else "waiting"
+            return "running" if self.command or self.is_begun else "waiting"
         if self.result.reason:
             return "not done"
         if self.command is None:
-            return "put there"
+            action = self.result.run.action
+            return TABLE[action].past if action else "put there"
         return f"exit {self.command.exit_code}" if self.command.status == "exited" else str(self.status)
 
     @property
@@ -152,8 +158,7 @@ class Row:
     @property
     def why(self) -> str:
         """A sentence, where there is one."""
-        begun = self.result.reason.startswith(broadcast.BEGUN)
-        return "" if begun else self.result.reason or (self.command.reason if self.command else "")
+        return "" if self.is_begun else self.result.reason or (self.command.reason if self.command else "")
 
     def text(self, name: str, most: int = SHOWN) -> str:
         """The end of a stream."""
@@ -180,7 +185,7 @@ def get_run(request: Request, pk: str, number: int, need: str = gate.LOOK) -> La
 
 def rows_of(run: LabRun) -> list[Row]:
     """Its lines. One query."""
-    return [Row(one) for one in run.results.select_related("seat__enrollment", "command")]
+    return [Row(one) for one in run.results.select_related("seat__enrollment", "command", "run")]
 
 
 @require_GET
