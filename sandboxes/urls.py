@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, register_converter
 from django.views.generic import RedirectView
 
-from .views import commands, detail, fleet, health, images, launch, metrics, people, recordings
+from .views import commands, detail, fleet, health, images, launch, metrics, people, recordings, system
 
 
 class Id:
@@ -89,6 +89,7 @@ urlpatterns = [
     path("images/", images.image_list, name="image_list"),
     path("images/part/", images.image_part, name="image_part"),
     path("images/<number:pk>/pull/", images.image_pull, name="image_pull"),
+    path("system/", system.system, name="system"),
     path("profile/", people.profile, name="profile"),
     path("sign-in/", people.sign_in, name="sign_in"),
     path("sign-in/<link:uid>/<link:token>/", people.sign_in_link, name="sign_in_link"),

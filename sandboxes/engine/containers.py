@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -101,6 +101,12 @@ class Containers:
         wanted = {"label": f"{LABEL_INSTALL}={self.install}"}
         with self.connection.control(reading=True) as api:
             return [listed(entry) for entry in api.containers(all=True, filters=wanted)]
+
+    def disk_use(self) -> Mapping[str, int]:
+        wanted = {"label": f"{LABEL_INSTALL}={self.install}"}
+        with self.connection.control(WORK, reading=True) as api:
+            found = api.containers(filters=wanted, size=True)
+        return {entry["Id"]: entry.get("SizeRw") or 0 for entry in found}
 
     # -- create, step by step -----------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from django.utils.module_loading import import_string
 from sandboxes.models import Image, Network, Sandbox, Status, User
 from sandboxes.units import format_duration
 
-from . import audit, limits, names, process, quotas, refusals, steps, strictness, transitions, work
+from . import audit, host, limits, names, process, quotas, refusals, steps, strictness, transitions, work
 from .recording_policy import Policy, of_image, strictest
 from .refusals import Refused
 from .transitions import TABLE, Claim
@@ -84,6 +84,7 @@ def launch(
     wish = {"name": name, "memory": memory, "cpus": cpus, "pids": pids, "lifetime": lifetime,
             "network": network, "workdir": workdir, "environment": environment}  # fmt: skip
     try:
+        host.check_disk()
         offered = _offered(image)
         sandbox = _new(owner, offered, wish, strictest(of_image(offered), recording))
         strictness.apply(sandbox, isolation)
@@ -279,6 +280,7 @@ def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, whe
     """Claim; to start a failed one takes a place of the quota again, and a whole lifetime."""
     if action != "start" or sandbox.status != Status.FAILED:
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
+    host.check_disk()
     process.hold()
     with transaction.atomic():
         if not sandbox.lent:

@@ -27,7 +27,7 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError
 from sandboxes.models import Lease, Sandbox, Status
 
-from . import actions, audit, commands, images, lease, process, recordings, terminals, work
+from . import actions, audit, commands, disk, images, lease, process, recordings, terminals, work
 from .reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ PATIENCE = 10.0
 """Seconds for which a round of the loop waits for what it has begun; a single round waits longer."""
 PATIENCE_ONCE = 60.0
 LOOK_EVERY = 30.0
+MEASURE_EVERY = 4.0
 PRUNE_EVERY = 3600.0
 CLEAR_EVERY = 60.0
 """Seconds between two looks at whether recordings are too old or too many."""
@@ -89,8 +90,10 @@ def run_round(
         jobs = _begin(report, alive, now or report.at, expire)
         _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
         jobs += _do(report, "", _ended, []) or []
+        _do(report, "full", _watch_disk)
         beat()
         _wait(report, jobs, beat, patience)
+        _do(report, "full", _watch_disk)
         _do(report, "terminals", lambda: terminals.reap(alive))
         _do(report, "commands", lambda: commands.reap(alive))
         _do(report, "", _look_around)
@@ -192,6 +195,11 @@ def _look_around() -> None:
         _engine.update(version=info.version, free_disk=info.free_disk)
 
 
+def _watch_disk() -> int:
+    """Before and after what a round waits for, so that no pause between two looks is much over 10 s."""
+    return disk.watch() if _measuring.is_due() else 0
+
+
 def _prune() -> int:
     """Output that nobody looks at any more, and the leases of processes long dead."""
     if not _pruning.is_due():
@@ -249,6 +257,7 @@ class _Tries:
 
 _tries = _Tries()
 _looking = _Every(LOOK_EVERY)
+_measuring = _Every(MEASURE_EVERY)
 _engine: dict[str, Any] = {}
 _pruning = _Every(PRUNE_EVERY)
 _clearing = _Every(CLEAR_EVERY)

@@ -49,6 +49,7 @@ def seed_catalogue(origin: audit.Origin = audit.SYSTEM) -> None:
         "memory": settings.SANDBOX_DEFAULT_MEMORY,
         "cpus": settings.SANDBOX_DEFAULT_CPUS,
         "pids": settings.SANDBOX_DEFAULT_PIDS,
+        "disk": settings.SANDBOX_DEFAULT_DISK,
         "lifetime": settings.SANDBOX_DEFAULT_LIFETIME,
     }
     for row in catalogue():

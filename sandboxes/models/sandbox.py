@@ -150,6 +150,11 @@ class Sandbox(models.Model):
         return self.isolation == Isolation.STRICT
 
     @property
+    def disk_percent(self) -> int:
+        """How much of what it may write it had written when last looked."""
+        return (self.disk_used or 0) * 100 // max(self.disk, 1)
+
+    @property
     def container_name(self) -> str:
         return f"sandbox-{self.id}"
 

@@ -324,3 +324,16 @@ def test_root_where_allowed_may_chown(real: Sandboxes):
     out, err, code = run(real.engine, native_id, "sh", "-c", line)
     assert (code, err) == (0, b"")
     assert out.startswith(b"0\nuid=1000")
+
+
+# -- what was written -----------------------------------------------------------------------------
+
+
+def test_the_engine_counts_what_was_written(real: Sandboxes):
+    one, other = real.running(), real.running()
+    assert real.engine.disk_use()[one] < MIB
+    run(real.engine, one, "dd", "if=/dev/zero", "of=/workspace/f", "bs=1M", "count=5")
+    assert 5 * MIB <= real.engine.disk_use()[one] < 6 * MIB
+    assert real.engine.disk_use()[other] < MIB
+    run(real.engine, one, "rm", "/workspace/f")
+    assert real.engine.disk_use()[one] < MIB

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 
 from sandboxes.engine.base import (
@@ -121,6 +121,11 @@ class FakeEngine(Machinery):
         self._call("unowned", native_id)
         running = [one for one in self._get(native_id).processes if one.running and one.marker]
         return sum(one.marker not in markers for one in running)
+
+    def disk_use(self) -> Mapping[str, int]:
+        self._call("disk_use", None)
+        with self._lock:
+            return {native_id: one.written for native_id, one in self.containers.items()}
 
     def events(self, since: float, stop: Callable[[], bool]) -> Iterator[EngineEvent]:
         self._call("events", since)

@@ -39,6 +39,7 @@ class FakeContainer:
     spec: ContainerSpec
     state: ContainerState
     processes: list[FakeExec | FakeTerminal] = field(default_factory=list)
+    written: int = 0
 
 
 def default_sample(native_id: str, count: int) -> StatsSample:

@@ -83,6 +83,7 @@ ROUTES: dict[str, Row] = {
     "image_list": page(EVERYBODY),
     "image_part": page(EVERYBODY),
     "image_pull": press(STAFF),
+    "system": page(STAFF),
     "profile": form(EVERYBODY),
     "course_list": page(EVERYBODY),
     "course_new": form(STAFF),
@@ -144,7 +145,7 @@ OPEN = {
 }
 """What needs no session; each has tests of its own for what it gives and to whom."""
 
-TOLD = {"image_pull", "course_new"}
+TOLD = {"image_pull", "course_new", "system"}
 """Where the page is known to all and the right to it is not: 403 and not 404."""
 
 

@@ -211,7 +211,8 @@ def test_one_that_goes_when_it_ends_goes_with_its_reason_and_code(launch, engine
 def test_a_round_asks_for_the_list_once(running, engine):
     engine.calls.clear()
     cleanup.run_round()
-    assert [name for name, _ in engine.calls] == ["list", "images", "info"]
+    asked = [name for name, _ in engine.calls if name != "disk_use"]  # now and then
+    assert asked == ["list", "images", "info"]
 
 
 # -- commands, images, old things ---------------------------------------------------------------
