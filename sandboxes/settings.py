@@ -61,6 +61,23 @@ def _list(name: str) -> list[str]:
     return [part.strip() for part in _text(name).split(",") if part.strip()]
 
 
+QUOTAS = ("sandboxes", "memory", "cpus", "disk", "lifetime", "creates", "terminals")
+
+
+def _quotas(parts: list[str]) -> dict[str, int]:
+    """``memory=32g,creates=0``: numbers by the name of what they limit."""
+    from .units import parse_size
+
+    found = {}
+    for part in parts:
+        what, _, value = part.partition("=")
+        try:
+            found[_among("SANDBOX_STAFF_QUOTAS", what.strip(), " ".join(QUOTAS))] = parse_size(value)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"SANDBOX_STAFF_QUOTAS: {part}: {error}") from None
+    return found
+
+
 # --- where things are -------------------------------------------------------------------------
 DATA_DIR = Path(_text("SANDBOX_DATA", str(BASE_DIR / "var")))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
@@ -325,6 +342,14 @@ SANDBOX_MAX_LIFETIME = int(_number("SANDBOX_MAX_LIFETIME", 8 * 3600, 1))
 SANDBOX_EXTEND_BY = int(_number("SANDBOX_EXTEND_BY", 1800, 1))
 SANDBOX_QUOTA_SANDBOXES = int(_number("SANDBOX_QUOTA_SANDBOXES", 20, 1))
 SANDBOX_QUOTA_MEMORY = _size("SANDBOX_QUOTA_MEMORY", "8g")
+SANDBOX_QUOTA_CPUS = int(_number("SANDBOX_QUOTA_CPUS", 0))  # from here on 0: no limit
+SANDBOX_QUOTA_DISK = _size("SANDBOX_QUOTA_DISK", "40g")
+SANDBOX_QUOTA_LIFETIME = int(_number("SANDBOX_QUOTA_LIFETIME", 0))  # seconds
+SANDBOX_QUOTA_CREATES = int(_number("SANDBOX_QUOTA_CREATES", 30))  # in ten minutes
+SANDBOX_QUOTA_TERMINALS = int(_number("SANDBOX_QUOTA_TERMINALS", 40))
+SANDBOX_STAFF_QUOTAS = _quotas(_list("SANDBOX_STAFF_QUOTAS"))  # where staff's differ: memory=32g
+SANDBOX_MEMORY_SHARE = int(_number("SANDBOX_MEMORY_SHARE", 70))  # percent of the host's, for all; 0: any
+SANDBOX_MEMORY_BUDGET = _size("SANDBOX_MEMORY_BUDGET", "0")  # the same as a size
 SANDBOX_WORKERS = int(_number("SANDBOX_WORKERS", 8))  # engine actions at a time; 0: in the caller
 SANDBOX_COMMAND_WORKERS = int(_number("SANDBOX_COMMAND_WORKERS", 32))  # commands at a time; 0: same
 SANDBOX_COMMANDS = int(_number("SANDBOX_COMMANDS", 8, 1))  # of them in one sandbox

@@ -79,6 +79,8 @@ def stage(
     settings.SANDBOX_WORKERS = 0
     settings.SANDBOX_COMMAND_WORKERS = 0
     settings.SANDBOX_STARTER = STARTER
+    settings.SANDBOX_MEMORY_SHARE = settings.SANDBOX_QUOTA_CREATES = 0
+    settings.SANDBOX_QUOTA_DISK = settings.SANDBOX_QUOTA_TERMINALS = 0
     settings.SANDBOX_AUDIT_HEAD_FILE = ""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick to make
     set_engine(None)

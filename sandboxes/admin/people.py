@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
@@ -51,7 +52,10 @@ class PersonAdmin(Recorded, UserAdmin):
 
     noun = "user"
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "is_active", "last_login")
-    fieldsets = (*(UserAdmin.fieldsets or ()), ("Quotas", {"fields": ("quota_sandboxes", "quota_memory")}))
+    fieldsets = (
+        *(UserAdmin.fieldsets or ()),
+        ("Quotas", {"fields": [f"quota_{name}" for name in settings.QUOTAS]}),
+    )
 
     def user_change_password(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         """A page of its own, which Django saves without a transaction."""

@@ -13,9 +13,9 @@ from django.utils import timezone
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import actions, audit
+from sandboxes.lifecycle import actions, audit, budget
 from sandboxes.lifecycle.refusals import Refused
-from sandboxes.models import Image, Sandbox
+from sandboxes.models import Image
 from sandboxes.units import format_size
 
 from . import recorded, seats, trail
@@ -49,7 +49,8 @@ class Plan:
         """How many seats there is memory for, by the promises made."""
         if self.host is None:
             return None
-        return max(int(self.host * ROOM) - self.promised, 0) // max(self.each, 1)
+        most = budget.limit() or int(self.host * ROOM)
+        return max(most - self.promised, 0) // max(self.each, 1)
 
     @property
     def is_enough(self) -> bool:
@@ -68,7 +69,7 @@ class Plan:
 def plan(lab: Lab) -> Plan:
     """The plan of a lab that is to be opened."""
     people = Enrollment.objects.students().filter(course=lab.course_id).count()
-    promised = sum(Sandbox.objects.up().values_list("memory", flat=True))
+    promised = budget.promised()
     image = lab.version.image
     return Plan(people, lab.version.memory, _host_memory(), promised, image, bool(image and image.is_here),
                 recorded.told(lab.version))  # fmt: skip

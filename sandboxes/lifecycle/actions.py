@@ -21,7 +21,20 @@ from django.utils.module_loading import import_string
 from sandboxes.models import Image, Network, Sandbox, Status, User
 from sandboxes.units import format_duration
 
-from . import audit, host, limits, names, process, quotas, refusals, steps, strictness, transitions, work
+from . import (
+    audit,
+    budget,
+    host,
+    limits,
+    names,
+    process,
+    quotas,
+    refusals,
+    steps,
+    strictness,
+    transitions,
+    work,
+)
 from .recording_policy import Policy, of_image, strictest
 from .refusals import Refused
 from .transitions import TABLE, Claim
@@ -175,11 +188,17 @@ def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
              "isolation": sandbox.isolation, "disk": sandbox.disk,
              "environment": sorted(sandbox.environment), "recording": sandbox.recording,
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
+    room = budget.limit()
     process.hold()
     with transaction.atomic():
-        if not sandbox.lent:
-            quotas.check(sandbox.owner, sandbox.memory)
+        _reserve(sandbox, room)
         return transitions.born(sandbox, origin, facts)
+
+
+def _reserve(sandbox: Sandbox, room: int | None) -> None:
+    """Find it a place: in the budget, then among its owner's; always in this order. Raises Refused."""
+    budget.check(sandbox, room)
+    quotas.check(sandbox)
 
 
 # -- everything else ----------------------------------------------------------------------------
@@ -281,10 +300,10 @@ def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, whe
     if action != "start" or sandbox.status != Status.FAILED:
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
     host.check_disk()
+    room = budget.limit()
     process.hold()
     with transaction.atomic():
-        if not sandbox.lent:
-            quotas.check(sandbox.owner, sandbox.memory)
+        _reserve(sandbox, room)
         until = timezone.now() + timedelta(seconds=sandbox.lifetime)
         return transitions.claim(sandbox, action, origin, where=where, reason=reason, expires_at=until)
 
@@ -315,7 +334,7 @@ def _extend(sandbox: Sandbox, origin: audit.Origin, seconds: int | None) -> Resu
             break
         until = _later_end(row, by)
         if until is None:
-            most = format_duration(settings.SANDBOX_MAX_LIFETIME)
+            most = format_duration(quotas.lifetime_limit(row))
             return Result(False, False, f"{row.name} has the longest time there is: {most}.", "info")
         facts = {"until": until.isoformat(timespec="seconds")}
         as_read = Q(expires_at=row.expires_at)
@@ -332,6 +351,6 @@ def _later_end(row: Sandbox, seconds: int) -> datetime | None:
     """Its new end: later by ``seconds``, at most the maximum from now; None if that is not later."""
     now = timezone.now()
     end = row.expires_at or now
-    most = now + timedelta(seconds=settings.SANDBOX_MAX_LIFETIME)
+    most = now + timedelta(seconds=quotas.lifetime_limit(row))
     until = min(max(end, now) + timedelta(seconds=max(seconds, 0)), most)
     return until if until - end >= timedelta(seconds=1) else None

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Q, Sum
+from django.db.models import Q
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, NotFound
 from sandboxes.models import (
     ENDED,
-    LIVE,
     Command,
     CommandStatus,
     Event,
@@ -31,7 +30,7 @@ from sandboxes.models import (
 )
 from sandboxes.units import format_size
 
-from . import process, truth
+from . import budget, process, truth
 from .steps import spec_of
 
 REST = frozenset({Status.RUNNING, Status.PAUSED, Status.STOPPED})
@@ -214,10 +213,10 @@ def _unowned(row: Sandbox, markers: set[str]) -> int:
 
 def _memory(seen: Seen) -> Iterator[Breach]:
     """All live sandboxes together have no more memory than the install may give."""
-    budget = int(getattr(settings, "SANDBOX_MEMORY_BUDGET", 0))
-    taken = Sandbox.objects.filter(status__in=LIVE).aggregate(sum=Sum("memory"))["sum"] or 0
-    if budget and taken > budget:
-        yield Breach("within the budget", "memory", f"{format_size(taken)} of {format_size(budget)}")
+    room = budget.room()
+    if room.limit is not None and room.promised > room.limit:
+        figures = f"{format_size(room.promised)} of {format_size(room.limit)}"
+        yield Breach("within the budget", "memory", figures)
 
 
 PROMISES: tuple[Callable[[Seen], Iterator[Breach]], ...] = (

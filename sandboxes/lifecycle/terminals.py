@@ -21,7 +21,7 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import Conflict, EngineError, NotFound
 from sandboxes.models import Event, Outcome, Sandbox, Status, Terminal
 
-from . import audit, process
+from . import audit, process, quotas
 from .refusals import Refused, refuse
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def open(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
     for attempt in range(2):
         try:
             return _add(sandbox, name, origin)
+        except Refused as refusal:
+            refuse("terminal.open", origin, refusal, sandbox)
         except IntegrityError:
             if attempt or not _end_lost(sandbox, name):
                 break
@@ -73,6 +75,7 @@ def _why_not(sandbox: Sandbox) -> Refused | None:
 
 def _add(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
     with transaction.atomic():
+        quotas.check_terminal(origin.user_id)
         terminal = Terminal.objects.create(
             sandbox=sandbox, name=name, process=process.process_id(), opened_by=origin.name
         )

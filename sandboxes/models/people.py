@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.models import AbstractUser
-from django.db import models, transaction
+from django.db import models
 from django.utils import timezone
 
 from .policy import DISK, Isolation, RecordingPolicy
@@ -22,11 +20,21 @@ class User(AbstractUser):
         blank=True,
         help_text="Memory of all live sandboxes in bytes; empty: the default.",
     )
-
-    def save(self, *args: Any, **options: Any) -> None:
-        """With whatever listens to it in one transaction."""
-        with transaction.atomic():
-            super().save(*args, **options)
+    quota_cpus = models.PositiveIntegerField(
+        null=True, blank=True, help_text="CPUs of all live sandboxes; empty: the default."
+    )
+    quota_disk = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Disk limits of all live sandboxes in bytes; empty: the default."
+    )
+    quota_lifetime = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Seconds that a sandbox may last; empty: the default."
+    )
+    quota_creates = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Launches in ten minutes; empty: the default."
+    )
+    quota_terminals = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Open terminals; empty: the default."
+    )
 
 
 class Image(models.Model):

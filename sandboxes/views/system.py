@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import host
+from sandboxes.lifecycle import budget, host
 from sandboxes.lifecycle.images import canonical
 from sandboxes.models import Image, Isolation, Sandbox
 
@@ -27,7 +27,8 @@ FULLEST = 8
 def system(request: Request) -> HttpResponse:
     """All of it at once; what the engine does not say now is left out, with a word."""
     staff_only(request)
-    return render(request, "system/page.html", {"disk": disk(), "fullest": fullest(), "images": images()})
+    context = {"disk": disk(), "memory": budget.room(), "fullest": fullest(), "images": images()}
+    return render(request, "system/page.html", context)
 
 
 def disk() -> dict[str, Any]:

@@ -36,3 +36,13 @@ def test_a_number_that_is_none_names_its_setting(monkeypatch, value):
 def test_the_session_is_not_for_scripts_and_not_for_other_sites():
     assert live.SESSION_COOKIE_HTTPONLY
     assert live.SESSION_COOKIE_SAMESITE == "Lax"
+
+
+def test_quotas_of_staff_are_numbers_by_name():
+    assert settings._quotas(["memory=2g", "creates=0"]) == {"memory": 2 << 30, "creates": 0}
+
+
+@pytest.mark.parametrize("part", ["memory", "memory=x", "beds=3", "=3"])
+def test_other_quotas_of_staff_stop_the_start(part):
+    with pytest.raises(ImproperlyConfigured, match="SANDBOX_STAFF_QUOTAS"):
+        settings._quotas([part])

@@ -41,6 +41,13 @@ def test_an_engine_that_does_not_answer_is_said(as_prof, engine):
     assert shown(as_prof).count("The engine does not answer just now.") == 2
 
 
+def test_the_memory_that_is_promised_beside_the_budget(as_prof, launch, settings):
+    launch(memory="512m")
+    assert "512 MB is promised to live sandboxes. There is no budget" in shown(as_prof)
+    settings.SANDBOX_MEMORY_BUDGET = 2 << 30
+    assert "Promised to live sandboxes 512 MB of 2 GB" in shown(as_prof)
+
+
 def test_who_has_written_most_comes_first(as_prof, launch):
     for name, used in (("little", 1 << 20), ("much", 1 << 30), ("nothing", 0)):
         sandbox = launch(name=name)

@@ -1,0 +1,162 @@
+"""The install's memory budget and the further quotas of a user: figures, what would free them, and races."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from sandboxes.engine.base import Unreachable
+from sandboxes.lifecycle import actions, audit, budget, host, terminals
+from sandboxes.models import Event, Image, Sandbox, User
+from tests.lifecycle.helpers import ALICE, change
+from tests.lifecycle.test_claims import at_once
+
+pytestmark = pytest.mark.django_db(transaction=True)
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def asked_anew(monkeypatch):
+    monkeypatch.setattr(host, "KEPT", 0)
+    monkeypatch.setattr(budget, "_total", budget._Total())
+
+
+def test_it_is_a_share_of_the_host_s_memory(engine, settings):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    assert budget.limit() == 4 << 30  # the fake engine has 8
+    settings.SANDBOX_MEMORY_BUDGET = 3 << 30
+    assert budget.limit() == 3 << 30
+
+
+def test_without_a_share_there_is_none(engine):
+    assert budget.limit() is None
+
+
+def test_the_host_s_memory_is_known_once_it_was_told(engine, settings):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    engine.away = Unreachable("away")
+    assert budget.limit() is None
+    engine.away = None
+    budget.limit()
+    engine.away = Unreachable("away")
+    assert budget.limit() == 4 << 30
+
+
+def test_above_it_is_refused_with_the_figures_and_what_would_free_it(launch, bob, settings):
+    settings.SANDBOX_MEMORY_BUDGET = 600 * MIB
+    launch(owner=bob, memory="300m")
+    with pytest.raises(actions.Refused) as refused:
+        launch(memory="400m")
+    assert refused.value.field == "memory"
+    free = "The server has no 400 MB left: 300 MB of 600 MB for all sandboxes is free."
+    assert str(refused.value) == f"{free} Wait until others end."
+    launch(memory="100m")
+    with pytest.raises(actions.Refused, match="Yours have 100 MB of it: remove one, or wait"):
+        launch(memory="400m")
+    assert Event.objects.filter(action="sandbox.launch", outcome="refused").count() == 2
+
+
+def test_a_stopped_one_keeps_its_place_and_a_removed_one_gives_it_back(launch, settings):
+    settings.SANDBOX_MEMORY_BUDGET = 600 * MIB
+    first = launch(memory="400m")
+    actions.stop(first, by=ALICE, wait=None)
+    with pytest.raises(actions.Refused):
+        launch(memory="400m")
+    actions.remove(first, by=ALICE, wait=None)
+    assert launch(memory="400m").pk
+
+
+def test_what_was_lent_counts_in_the_budget_and_in_no_quota(launch, alice, settings):
+    settings.SANDBOX_MEMORY_BUDGET = 600 * MIB
+    User.objects.update(quota_creates=0, quota_cpus=0, quota_disk=0)
+    launch(memory="400m", lent=True)
+    with pytest.raises(actions.Refused, match="The server has no"):
+        launch(memory="400m", lent=True)
+
+
+def test_fifty_launches_at_once_do_not_overshoot(pool, launch, alice, bob, settings):
+    settings.SANDBOX_MEMORY_BUDGET = 640 * MIB
+    settings.SANDBOX_QUOTA_SANDBOXES = 50
+    made = at_once(50, lambda number: launch(owner=(alice, bob)[number % 2], memory="64m"))
+    born = [one for one in made if isinstance(one, Sandbox)]
+    refused = [one for one in made if isinstance(one, actions.Refused)]
+    assert (len(born), len(refused)) == (10, 40), made
+    assert budget.promised() == 640 * MIB
+
+
+# -- the further quotas -------------------------------------------------------------------------
+
+
+def refused(launch, **options) -> actions.Refused:
+    with pytest.raises(actions.Refused) as caught:
+        launch(**options)
+    return caught.value
+
+
+def test_cpus_together(launch, alice):
+    User.objects.update(quota_cpus=2)
+    launch(cpus="1.5")
+    refusal = refused(launch, cpus="0.75")
+    assert refusal.field == "cpus"
+    assert str(refusal) == "0.5 of your 2 CPUs are left. Choose less, or remove a sandbox."
+    assert launch(cpus="0.5").pk
+
+
+def test_disk_together(launch, image):
+    User.objects.update(quota_disk=3 << 30)
+    launch()
+    left = "A sandbox of this image may write 2 GB, and 1 GB of your 3 GB of disk is left."
+    assert str(refused(launch)) == f"{left} Remove a sandbox first."
+    Image.objects.update(disk=1 << 30)
+    assert launch().pk
+
+
+def test_lifetime_at_launch_and_by_extending(launch, alice):
+    User.objects.update(quota_lifetime=3600)
+    assert "at most 1 h" in str(refused(launch, lifetime="2h"))
+    sandbox = launch(lifetime="1h")
+    change(sandbox, expires_at=timezone.now() + timedelta(minutes=50))
+    assert actions.extend(sandbox, by=ALICE).done
+    assert sandbox.time_left <= timedelta(hours=1)
+    assert "the longest time there is: 1 h" in actions.extend(sandbox, by=ALICE).message
+
+
+def test_launches_in_ten_minutes_and_how_long_to_wait(launch, alice):
+    User.objects.update(quota_creates=2)
+    first = launch()
+    launch()
+    change(first, created_at=timezone.now() - timedelta(minutes=7, seconds=30))
+    text = str(refused(launch))
+    assert text.startswith("You launched 2 sandboxes in the last 10 minutes, and may launch 2. Wait 2 min.")
+    change(first, created_at=timezone.now() - timedelta(minutes=11))
+    assert launch().pk
+
+
+def test_removing_makes_no_room_in_the_ten_minutes(launch, alice):
+    User.objects.update(quota_creates=1)
+    actions.remove(launch(), by=ALICE, wait=None)
+    assert "in the last 10 minutes" in str(refused(launch))
+
+
+def test_terminals_of_one_person(running, alice, bob):
+    User.objects.update(quota_terminals=2)
+    mine = audit.Origin.of(alice)
+    terminals.open(running, "main", mine)
+    one = terminals.open(running, "two", mine)
+    with pytest.raises(actions.Refused, match="You have 2 terminals open"):
+        terminals.open(running, "three", mine)
+    assert Event.objects.filter(action="terminal.open", outcome="refused").count() == 1
+    terminals.open(running, "bobs", audit.Origin.of(bob))
+    terminals.ended(one, "closed", mine)
+    assert terminals.open(running, "three", mine).pk
+
+
+def test_staff_may_have_others(launch, prof, alice, settings):
+    settings.SANDBOX_QUOTA_CPUS = 1
+    settings.SANDBOX_STAFF_QUOTAS = {"cpus": 3}
+    assert launch(owner=prof, cpus="3").pk
+    assert refused(launch, cpus="2").field == "cpus"
+    User.objects.filter(pk=prof.pk).update(quota_cpus=1)
+    assert refused(launch, owner=prof, cpus="1").field == "cpus"
