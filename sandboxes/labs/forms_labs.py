@@ -28,7 +28,7 @@ class Moment(forms.DateTimeField):
 
 
 OPEN, FIRST, NOBODY = "open", "first", "nobody"
-LATE = ((OPEN, "as long as it is open"), (FIRST, "in its first minutes"), (NOBODY, "not at all"))
+LATE = ((OPEN, "while it is open"), (FIRST, "in the beginning"), (NOBODY, "not at all"))
 
 
 class LabForm(forms.Form):

@@ -46,10 +46,14 @@ def room(request: Request, sandbox: Sandbox, parts: set[str] | None = None) -> d
     """What the parts need; queries only for those that are asked for."""
     wanted = parts or set(PARTS)
     may_act = access.can(request.user, sandbox, access.ACT)
+    may_type = may_act and "run" in wanted and access.can(request.user, sandbox, access.TYPE)
     return {
         "sandbox": sandbox,
         "may_act": may_act,
-        "may_type": may_act and "run" in wanted and access.can(request.user, sandbox, access.TYPE),
+        "may_type": may_type,
+        "asked": access.name_of(sandbox.owner, sandbox)
+        if "run" in wanted and may_act and not may_type
+        else "",
         "lines": lines(sandbox) if "timeline" in wanted else [],
         "commands": recent(sandbox) if "commands" in wanted else [],
         **(recordings.newest(request.user, sandbox) if "recordings" in wanted else {}),

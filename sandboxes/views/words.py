@@ -96,6 +96,8 @@ def line(event: Event, request: Event | None, commands: Mapping[str, str]) -> Li
         return Line(event.at, "", event.reason)
     if event.actor_kind == "engine" and event.reason and not event.action.startswith("terminal."):
         return Line(event.at, "", event.reason)
+    if event.action not in PHRASES and verb(event) not in TABLE and event.action in event_words.words():
+        return Line(event.at, "", event_words.sentence(event), why=event.reason)  # as the trail says it
     text, code = phrase(event, commands)
     bad = event.outcome == Outcome.FAILED and event.action.startswith("sandbox.")
     name = "" if text.startswith(("it ", "terminal ")) else who(event)

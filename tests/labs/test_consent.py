@@ -41,7 +41,7 @@ def test_staff_run_no_command_without_the_students_yes(who, seat, alice, request
     assert not Command.objects.exists()
     assert refusals("command.run")[0].actor_name == who
     assert 'name="command"' not in page(user, sandbox)
-    assert "take the yes of alice" in page(user, sandbox, "run")
+    assert "take the yes of Alice" in page(user, sandbox, "run")
 
 
 def test_with_the_yes_the_box_is_there_and_runs(seat, alice, ines):
@@ -128,3 +128,9 @@ def test_staff_end_it_and_a_students_own_pause_is_their_own(seat, alice, ines):
     act(alice, "pause", mine.sandbox)
     act(alice, "resume", mine.sandbox)
     assert Sandbox.objects.get(pk=mine.sandbox_id).status == Status.RUNNING
+
+
+def test_the_sandboxs_story_tells_of_staff_in_whole_sentences(seat, alice, ines):
+    mine = seat(alice)
+    browser(ines).get(reverse("look", args=[mine.pk]))
+    assert "ines looked at Alice’s terminal" in page(alice, mine.sandbox, "timeline")

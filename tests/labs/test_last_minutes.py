@@ -74,7 +74,7 @@ def test_an_end_that_is_sooner_stays(open_lab, ines):
 def test_the_question_tells_of_those_with_extra_time(open_lab, seat, alice, ines):
     opening.extend_seat(seat(alice), PROF, 600)
     asked = browser(ines).post(reverse("lab_act", args=[open_lab.pk, "close"]) + "?confirm")
-    assert "1 has extra time" in text(asked)
+    assert "1 student has extra time" in text(asked)
 
 
 # -- extra time ---------------------------------------------------------------------------------
