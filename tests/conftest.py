@@ -20,8 +20,8 @@ from hypothesis import HealthCheck
 from hypothesis import settings as given_settings
 
 from sandboxes.engine import set_engine
-from sandboxes.lifecycle import actions, audit, process, refusals, work
-from sandboxes.models import Image, Sandbox, Status, User, guards
+from sandboxes.lifecycle import actions, audit, event_words, process, refusals, work
+from sandboxes.models import Event, Image, Sandbox, Status, User, guards
 from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.processes import wait_until
 
@@ -63,6 +63,18 @@ def flushable() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(BaseDatabaseOperations, "execute_sql_flush", unguarded)
         yield
+
+
+@pytest.fixture(autouse=True)
+def known_actions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing goes on record whose action has no word: pages could not tell it."""
+    real = Event.save
+
+    def save(self: Event, *args: Any, **options: Any) -> None:
+        assert self.action in event_words.words(), f"There is no word for {self.action}."
+        real(self, *args, **options)
+
+    monkeypatch.setattr(Event, "save", save)
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeGuard
 from urllib.parse import parse_qs
 
@@ -174,12 +175,11 @@ class TerminalConsumer(SocketConsumer):
 
     async def got(self, message: dict[str, Any]) -> None:
         """A control message."""
-        act = {"ack": self._ack, "resize": self._resize, "close": self._close, "redraw": self._redraw,
-               "record": self._record}.get(message.get("type", ""))  # fmt: skip
+        act = ACTS.get(message.get("type", ""))
         if act is None:
             return await self.error("bad_type", "The message's type is ack, resize, redraw, record or close.")
         if self.terminal is not None:
-            await act(message)
+            await act(self, message)
         return None
 
     async def _ack(self, message: dict[str, Any]) -> None:
@@ -229,6 +229,12 @@ class TerminalConsumer(SocketConsumer):
 
     def _wish(self, name: str, default: int) -> int:
         return min(max(self._number(name) or default, 1), LARGEST)
+
+
+ACTS: dict[str, Callable[[TerminalConsumer, dict[str, Any]], Awaitable[None]]] = {
+    "ack": TerminalConsumer._ack, "resize": TerminalConsumer._resize, "redraw": TerminalConsumer._redraw,
+    "record": TerminalConsumer._record, "close": TerminalConsumer._close,
+}  # fmt: skip
 
 
 def _frozen(event: EngineEvent) -> None:

@@ -42,6 +42,7 @@ ELSEWHERE = (
 # -- the link and the code ----------------------------------------------------------------------
 
 
+@transaction.atomic
 def new_code(course: Course, origin: audit.Origin, minutes: int) -> str:
     """A new class code in the place of the one before."""
     until = timezone.now() + timedelta(minutes=minutes if minutes in LASTS else 180)
@@ -50,6 +51,7 @@ def new_code(course: Course, origin: audit.Origin, minutes: int) -> str:
     return code
 
 
+@transaction.atomic
 def new_invite(course: Course, origin: audit.Origin) -> str:
     """A new invite link's secret; the link before leads nowhere from now on."""
     secret = _set(course, "invite", ids.invite)
@@ -71,6 +73,7 @@ def _set(course: Course, column: str, make: Callable[[], str], **others: object)
     raise RuntimeError("No free code was found.")
 
 
+@transaction.atomic
 def end(course: Course, origin: audit.Origin, column: str) -> bool:
     """Take back the link (``invite``) or the code (``join_code``); False when there is none."""
     rows = Course.objects.filter(pk=course.pk).exclude(**{column: None})

@@ -113,7 +113,7 @@ def try_it(template: LabTemplate, person: Enrollment | None, by: audit.Origin) -
         LabTemplate.objects.select_for_update().get(
             pk=template.pk
         )  # pressed twice, the second finds the first's
-        return seats.take(_trial(template, newest, by), person)
+        return seats.take(_trial(template, newest, by), person, by)
 
 
 def _trial(template: LabTemplate, version: TemplateVersion, by: audit.Origin) -> Lab:

@@ -77,6 +77,11 @@ def _is_own(user: User) -> bool:
 
 def enter(request: HttpRequest, person: Enrollment, how: str) -> None:
     """Sign them in, for this course only. The session gets a new key."""
+    with transaction.atomic():
+        _log_in(request, person, how)
+
+
+def _log_in(request: HttpRequest, person: Enrollment, how: str) -> None:
     login(request, person.user, backend=settings.AUTHENTICATION_BACKENDS[0])
     request.session[COURSE], request.session[VERSION] = person.course_id, person.link_version
     audit.record(

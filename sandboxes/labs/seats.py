@@ -54,7 +54,7 @@ def unsaved(ids: Any) -> QuerySet[Any, str | None]:
 # -- into the queue -----------------------------------------------------------------------------
 
 
-def take(lab: Lab, enrollment: Enrollment) -> Seat:
+def take(lab: Lab, enrollment: Enrollment, by: audit.Origin) -> Seat:
     """This person's seat in an open lab, made now if they come late. Raises Refused where they may not."""
     found = Seat.objects.filter(lab=lab, enrollment=enrollment).select_related("lab__course").first()
     if found:
@@ -63,8 +63,11 @@ def take(lab: Lab, enrollment: Enrollment) -> Seat:
         raise Refused("", "This lab is not open.")
     if not lab.is_trial:
         _check_late(lab)
-    seat, _ = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
-    trail.nudge(seat)
+    with transaction.atomic():
+        seat, is_new = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
+        if is_new:
+            trail.record("seat.take", by, seat)
+        trail.nudge(seat)
     return seat
 
 

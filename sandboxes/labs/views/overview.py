@@ -9,10 +9,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from sandboxes import cells
-from sandboxes.labs import gate, overview, recorded
+from sandboxes.labs import gate, overview, recorded, trail
 from sandboxes.labs.models import Enrollment, Seat
 from sandboxes.models import Command, Event, Outcome
-from sandboxes.views.web import Request, private
+from sandboxes.views.web import Request, origin, private
 from sandboxes.views.words import Line, timeline, who
 
 
@@ -50,6 +50,7 @@ def overview_csv(request: Request, pk: str) -> HttpResponse:
     """The same for a spreadsheet; times in minutes."""
     lab = gate.get_lab(request.user, pk)
     found = overview.people(lab)
+    trail.record("lab.export", origin(request), lab, table="overview")
     steps = [f"step {number} (min)" for number in range(1, (found[0].steps if found else 0) + 1)]
     heads = ["name", "e-mail", "id", "section", "seat", "came", "steps done", "on step", "since (min)",
              "hands", "longest wait (min)", *steps]  # fmt: skip

@@ -220,6 +220,7 @@ def run_retry(request: Request, pk: str, number: int) -> HttpResponse:
 def run_csv(request: Request, pk: str, number: int) -> HttpResponse:
     """The matrix for a spreadsheet."""
     run = get_run(request, pk, number)
+    trail.record("lab.export", origin(request), run.lab, table="run", run=run.pk)
     heads = ("name", "section", "result", "exit code", "reason", "output", "errors")
     rows = (
         (row.name, row.section, row.word, row.command.exit_code if row.command else None, row.why,

@@ -29,7 +29,7 @@ def seat_join(request: Request, pk: str) -> HttpResponse:
     found = Seat.objects.filter(lab=lab, enrollment=person).first()
     if found is None and request.method == "POST":
         try:
-            found = seats.take(lab, person)
+            found = seats.take(lab, person, origin(request))
         except Refused as refusal:
             text = str(refusal)
             trail.record("seat.join", origin(request), lab, outcome=trail.Outcome.REFUSED, reason=text)
