@@ -90,7 +90,7 @@ class WebhookAdmin(Recorded):
                 raise PermissionDenied
             return view(request, get_object_or_404(Webhook, pk=pk))
 
-        return require_POST(self.admin_site.admin_view(checked))
+        return self.admin_site.admin_view(require_POST(checked))
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Who may only look does not see the URL: it may be a key."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sandboxes.lifecycle import actions, audit
-from sandboxes.models import Event, Outcome, Sandbox, Status, User
+from sandboxes.models import Event, Outcome, Sandbox, Status
 
 from . import trail
 from .models import LabRunResult
@@ -48,9 +48,7 @@ def began(result: LabRunResult) -> datetime:
 
 def who(result: LabRunResult) -> audit.Origin:
     """Whoever pressed the button."""
-    name = result.run.by_name
-    user = User.objects.filter(username=name).first()
-    return audit.Origin.of(user) if user else audit.Origin("user", name=name)
+    return trail.presser_of(result.run)
 
 
 def end(result: LabRunResult, reason: str) -> None:

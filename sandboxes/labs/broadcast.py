@@ -204,7 +204,10 @@ def _do(result: LabRunResult) -> None:
     if sandbox is None or sandbox.status == Status.REMOVED:
         return acting.end(result, "There is no sandbox at present.")
     if run.file_name:
-        return acting.end(result, _put(run, sandbox))
+        problem = _put(run, sandbox)
+        trail.record("seat.file", acting.who(result), result.seat, file=run.file_name, reason=problem,
+                     outcome=trail.Outcome.FAILED if problem else trail.Outcome.OK)  # fmt: skip
+        return acting.end(result, problem)
     if run.action:
         return acting.begin(result, sandbox)
     return _run(result)
@@ -224,7 +227,7 @@ def _run(result: LabRunResult) -> None:
     user = User.objects.filter(username=result.run.by_name).first()
     if user is not None and _is_full(user):
         return _postpone(result)
-    by = audit.Origin("user", user.pk if user else None, result.run.by_name)
+    by = acting.who(result)
     assert result.seat.sandbox is not None
     try:
         made = commands.run(result.seat.sandbox, result.run.text, origin=by, user=user, wait=0)

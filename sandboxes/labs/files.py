@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from django.conf import settings
+from django.db import transaction
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
@@ -21,6 +22,7 @@ from sandboxes.engine.base import EngineError, Unreachable
 from sandboxes.models import Sandbox, Status, marker
 from sandboxes.units import format_size
 
+from . import trail
 from .models import Seat
 
 log = logging.getLogger(__name__)
@@ -93,7 +95,10 @@ def note(seat: Seat, reason: str) -> None:
         "saved_reason": reason[:300], "saved_bytes": size,
         "saved_name": "" if reason else path_of(seat).name, "saved_at": None if reason else timezone.now(),
     }  # fmt: skip
-    Seat.objects.filter(pk=seat.pk).update(**values)
+    with transaction.atomic():
+        Seat.objects.filter(pk=seat.pk).update(**values)
+        trail.record("seat.save", trail.worker_for(seat), seat, reason=reason, bytes=size,
+                     outcome=trail.Outcome.FAILED if reason else trail.Outcome.OK)  # fmt: skip
     for name, value in values.items():
         setattr(seat, name, value)
 

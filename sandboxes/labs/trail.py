@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 
 from sandboxes.lifecycle import audit
 from sandboxes.live import nudges
-from sandboxes.models import Outcome, Sandbox
+from sandboxes.models import Event, Outcome, Sandbox, User
 
-from .models import Course, Enrollment, Lab, Message, Seat
+from .models import Course, Enrollment, Lab, LabRun, Message, Seat
+
+MOMENT = timedelta(seconds=5)
+LATELY = 50
+"""So near to a run its own event is, and so many others are looked through for it."""
 
 
 def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outcome: Outcome = Outcome.OK,
@@ -26,6 +31,16 @@ def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outc
 def worker_for(seat: Seat) -> audit.Origin:
     """The loop, as it works for a seat's student."""
     return replace(audit.PROVISION, on_behalf=seat.enrollment.user.get_username())
+
+
+def presser_of(run: LabRun) -> audit.Origin:
+    """Who pressed the button of a run, from where: as its own event has it."""
+    events = Event.objects.filter(action="lab.run", target_id=run.lab_id, actor_name=run.by_name)
+    for event in events.filter(outcome=Outcome.OK, at__gte=run.created_at - MOMENT).order_by("-id")[:LATELY]:
+        if isinstance(event.detail, dict) and event.detail.get("run") == run.pk:
+            return audit.origin_of(event)
+    user = User.objects.filter(username=run.by_name).first()
+    return audit.Origin.of(user) if user else audit.Origin("user", name=run.by_name)
 
 
 def course_of(what: Course | Lab | Seat) -> Course:

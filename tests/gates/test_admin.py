@@ -24,7 +24,8 @@ OURS = {"login", "logout", "password_change"}
 PAGES = re.compile(r"^(\w+)_(\w+)_(changelist|add|history|delete|change)$")
 KNOWN = {"index", "password_change_done", "autocomplete", "jsi18n", "view_on_site",
          "auth_user_password_change", "app_list", "", "admin_door", "admin_sign_out",
-         "admin_password", "sandboxes_event_export"} | OURS  # fmt: skip
+         "admin_password", "sandboxes_event_export", "sandboxes_webhook_test",
+         "sandboxes_webhook_secret"} | OURS  # fmt: skip
 MODELS = {(model._meta.app_label, model._meta.model_name): model for model in site._registry}
 
 
@@ -51,7 +52,7 @@ def addresses(world: World) -> list[tuple[str, str]]:
         kind = re.match(r"admin/(\w+)/(\w+)/", route)
         model: Any = MODELS.get(kind.groups()) if kind else None  # type: ignore[arg-type]
         row = model.objects.first() if model else None
-        known = numbers | {"object_id": quote(row.pk) if row else "999999"}
+        known = numbers | {"object_id": quote(row.pk) if row else "999999", "pk": 1}
         path = fill(route, known)
         found.append((name, "/" + path))
         assert set(words) <= set(known)

@@ -134,18 +134,18 @@ def test_what_fails_says_why_and_only_that_is_tried_again(lab, engine):
 
 def test_who_comes_late_gets_a_seat_where_the_lab_allows_it(open_lab, course):
     late = enroll(course, User.objects.create_user("late"))
-    assert seats.take(open_lab, late).status == SeatStatus.WAITING
+    assert seats.take(open_lab, late, PROF).status == SeatStatus.WAITING
     rounds()
-    assert seats.take(open_lab, late).status == SeatStatus.READY
+    assert seats.take(open_lab, late, PROF).status == SeatStatus.READY
     Lab.objects.update(late=False)
     open_lab.refresh_from_db()
     with pytest.raises(Refused, match="began without you"):
-        seats.take(open_lab, enroll(course, User.objects.create_user("later")))
+        seats.take(open_lab, enroll(course, User.objects.create_user("later")), PROF)
 
 
 def test_a_lab_that_is_not_open_takes_nobody(lab, course, alice):
     with pytest.raises(Refused, match="not open"):
-        seats.take(lab, course.enrollments.get(user=alice))
+        seats.take(lab, course.enrollments.get(user=alice), PROF)
 
 
 def test_place_in_the_queue(lab, course):

@@ -129,6 +129,7 @@ SILENT = {
     "audit": "the loop that seals; seals are no events",
     "audit seal": "seals are no events",
     "audit key": "prints what is public",
+    "check_invariants": "looks, and changes nothing",
 }
 """Commands without an event of their own, and why."""
 
