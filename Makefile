@@ -20,7 +20,7 @@ AGAIN = { test $$? -eq 1 && echo "once more, alone: what failed above" && $(1) $
 SCALE = $(SERVED) $(PYTEST) $(BESIDE) $(SCALED) || $(call AGAIN,$(SERVED) $(PYTEST) $(SCALED))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast scale lint format types contracts ci bench lock image clean
+.PHONY: help setup run test fast faults scale lint format types contracts ci bench lock image clean
 # one thing after the other even under -j: they share the environment and the engine
 .NOTPARALLEL:
 
@@ -44,6 +44,10 @@ test: setup ## everything: fast tests, on both databases, the real engine, a rea
 	$(SCALE)
 	$(PYTEST) $(ENGINE) || $(call AGAIN,$(PYTEST) $(ENGINE))
 	$(PYTEST) $(BROWSER) || $(call AGAIN,$(PYTEST) $(BROWSER))
+
+faults: setup ## what breaks, in full: hundreds of crashes (SEED=n to repeat one), a report in var/faults.json
+	@$(PY) -m scripts.engine
+	FAULTS=full SEED=$(SEED) $(PYTEST) tests/faults
 
 scale: setup ## the fast tests again, on PostgreSQL and Redis
 	@$(PY) -m scripts.services install

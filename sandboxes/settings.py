@@ -363,6 +363,7 @@ SANDBOX_ORPHAN_GRACE = _number("SANDBOX_ORPHAN_GRACE", 60)
 SANDBOX_LEASE = _number("SANDBOX_LEASE", 10, 1)  # seconds a process counts as alive after its last sign
 SANDBOX_TERMINAL_GRACE = _number("SANDBOX_TERMINAL_GRACE", 30)  # seconds a shell lives without a viewer
 SANDBOX_TERMINALS = int(_number("SANDBOX_TERMINALS", 8, 1))  # a sandbox
+SANDBOX_CLIENT_PATIENCE = _number("SANDBOX_CLIENT_PATIENCE", 20, 1)  # seconds for a request's head
 SANDBOX_WAVE = int(_number("SANDBOX_WAVE", 4, 1))  # seats of a lab that are started at a time
 SANDBOX_WORK_CAP = _size("SANDBOX_WORK_CAP", "50m")  # of a seat's saved workspace
 SANDBOX_WORK_DAYS = int(_number("SANDBOX_WORK_DAYS", 180))  # saved workspaces of seats; 0: for ever

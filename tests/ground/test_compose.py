@@ -39,7 +39,7 @@ def test_each_loop_is_a_command_that_exists():
 
 def test_the_web_server_takes_the_same_frames_as_serve_s():
     (_, _, line) = SERVICES["web"]["command"]
-    assert line.startswith("python manage.py bootstrap && exec python -m daphne ")
+    assert line.startswith("python manage.py bootstrap && exec python -m sandboxes.management.web_server ")
     assert " ".join(FRAMES) in line
     assert line.endswith(settings.ASGI_APPLICATION.replace("asgi.", "asgi:"))
 

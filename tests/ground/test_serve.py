@@ -32,8 +32,9 @@ def port() -> int:
 
 def test_web_server_and_loop_are_what_is_served():
     web, *loops = children("127.0.0.1", 8123, verbosity=1)
-    assert web.command[1:] == ["-m", "daphne", "-b", "127.0.0.1", "-p", "8123", "-v", "0",
-                               *FRAMES, "sandboxes.asgi:application"]  # fmt: skip
+    place = ["-b", "127.0.0.1", "-p", "8123", "-v", "0"]
+    web_server = ["-m", "sandboxes.management.web_server"]
+    assert web.command[1:] == [*web_server, *place, *FRAMES, "sandboxes.asgi:application"]
     assert [one.command[-1] for one in loops] == ["cleanup", "provision", "audit"]
 
 
@@ -119,7 +120,7 @@ class Site:
             except OSError:
                 continue
             if int(parent) == self.process.pid:
-                found["web" if "daphne" in command else "cleanup"] = int(stat.parent.name)
+                found["web" if "web_server" in command else "cleanup"] = int(stat.parent.name)
         return found
 
     def end(self, number: int = signal.SIGTERM) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from sandboxes.management import web_server
 from sandboxes.management.supervisor import Child, Supervisor
 
 APPLICATION = "sandboxes.asgi:application"
@@ -52,7 +53,8 @@ class Command(BaseCommand):
 def children(host: str, port: int, verbosity: int) -> list[Child]:
     """The web server and the loops that settings name. The access log needs verbosity 2."""
     manage = str(Path(settings.BASE_DIR) / "manage.py")
-    web = [sys.executable, "-m", "daphne", "-b", host, "-p", str(port), "-v", str(verbosity - 1), *FRAMES]
+    options = ["-b", host, "-p", str(port), "-v", str(verbosity - 1), *FRAMES]
+    web = [sys.executable, "-m", web_server.__name__, *options]
     later = time.monotonic() + HEAD_START
     loops = [Child(name, [sys.executable, manage, name], due=later) for name in settings.SANDBOX_LOOPS]
     return [Child("web", [*web, APPLICATION]), *loops]

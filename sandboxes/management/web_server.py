@@ -1,0 +1,77 @@
+"""Daphne with less patience: `python -m sandboxes.management.web_server` takes the same options.
+
+Daphne closes a connection on which nothing comes for a minute, and begins anew with every byte: who
+sends one now and then keeps it for ever. Here a request's head has to be whole within
+SANDBOX_CLIENT_PATIENCE seconds, its body may pause for as long and has LONGEST in all.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sandboxes.settings")
+
+from daphne import server
+from daphne.cli import CommandLineInterface
+from daphne.http_protocol import HTTPFactory
+from django.conf import settings
+from twisted.web.http import HTTPChannel
+
+LONGEST = 300.0
+"""Seconds in which a request's body has to be here."""
+RESTS = 4
+"""So many times that patience between two requests: a proxy in front of us should let go first."""
+
+
+class Channel(HTTPChannel):
+    """One connection. Its clock runs from its first byte, or the first after an answer, to a whole head."""
+
+    whole_head = 0.0
+    rests = False
+
+    def resetTimeout(self) -> None:
+        """What comes in gives more time only to a body, and only for so long."""
+        if self._transferDecoder is not None:
+            if time.monotonic() - self.whole_head < LONGEST:
+                super().resetTimeout()
+        elif self.rests:
+            self.rests = False
+            self.setTimeout(settings.SANDBOX_CLIENT_PATIENCE)
+
+    def allHeadersReceived(self) -> None:
+        self.whole_head = time.monotonic()
+        self.setTimeout(settings.SANDBOX_CLIENT_PATIENCE)
+        super().allHeadersReceived()
+
+    def requestDone(self, request: Any) -> None:
+        """Between two requests there is time; not where the next has begun to come."""
+        self.rests = not self._dataBuffer
+        super().requestDone(request)
+        if self.rests and self.persistent:
+            self.setTimeout(RESTS * settings.SANDBOX_CLIENT_PATIENCE)
+
+
+class ImpatientFactory(HTTPFactory):
+    """Daphne's, with connections of ours."""
+
+    def __init__(self, served: Any) -> None:
+        super().__init__(served)
+        self.timeOut = settings.SANDBOX_CLIENT_PATIENCE
+
+    def buildProtocol(self, addr: Any) -> Any:
+        made = super().buildProtocol(addr)
+        if made is not None:
+            made._channel.__class__ = Channel  # Twisted offers no other way to choose it
+        return made
+
+
+def main() -> None:
+    """Serve as daphne's own command does."""
+    server.HTTPFactory = ImpatientFactory
+    CommandLineInterface.entrypoint()
+
+
+if __name__ == "__main__":
+    main()

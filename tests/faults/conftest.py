@@ -1,0 +1,116 @@
+"""Short forms in `make test`, full ones in `make faults` (FAULTS=full, SEED=n), with a report."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings as project
+from django.db import connection
+from django.utils import timezone
+
+from sandboxes.lifecycle import process
+from sandboxes.models import Lease
+from tests.fakes.processes import wait_until
+from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
+
+FULL = os.environ.get("FAULTS") == "full"
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 30))
+REPORT: dict[str, Any] = {"seed": SEED, "figures": {}}
+
+
+@pytest.fixture(scope="session")
+def scale() -> Callable[[int, int], int]:
+    """``scale(5, 300)``: the first in the short form, the second in the full one."""
+    return lambda short, full: full if FULL else short
+
+
+@pytest.fixture
+def dice(request: pytest.FixtureRequest) -> random.Random:
+    """Of this run's seed and this test's name; both are in the report."""
+    return random.Random(f"{SEED}-{request.node.name}")
+
+
+@pytest.fixture
+def told(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """``told(kills=300)``: figures for the report."""
+
+    def tell(**figures: Any) -> None:
+        REPORT["figures"].setdefault(request.node.name, {}).update(figures)
+
+    return tell
+
+
+def pytest_report_header() -> str:
+    return f"faults: {'full' if FULL else 'short'}, SEED={SEED}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What was measured; the full form also into a file."""
+    for name, figures in REPORT["figures"].items():
+        terminalreporter.write_line(f"faults: {name}: {figures} (SEED={SEED})")
+    if FULL:
+        path = Path(project.BASE_DIR) / "var" / "faults.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(REPORT | {"at": timezone.now().isoformat()}, indent=1) + "\n")
+        terminalreporter.write_line(f"faults: {path}")
+
+
+class Zygote:
+    """See zygote.py."""
+
+    def __init__(self, install: str) -> None:
+        order = {"database": str(connection.settings_dict["NAME"]), "install": install}
+        env = os.environ | {"PYTHONPATH": str(project.BASE_DIR), "SANDBOX_DATA": str(project.DATA_DIR)}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.zygote", json.dumps(order)], cwd=project.BASE_DIR, env=env,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.line() == "ready"
+
+    def line(self) -> str:
+        assert self.process.stdout
+        return self.process.stdout.readline().strip()
+
+    def begin(self, **order: Any) -> int:
+        """Have a child made; gives its number."""
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"id": "", "point": "", "seed": 0} | order) + "\n")
+        self.process.stdin.flush()
+        return int(self.line())
+
+    def ended(self) -> int:
+        """Wait for the child's end; its exit status, negative for a signal."""
+        return int(self.line())
+
+    def close(self) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+@pytest.fixture
+def zygotes(transactional_db: None, engine: Any) -> Iterator[Callable[[], Zygote]]:  # noqa: F811
+    """``zygotes()``: one more."""
+    made: list[Zygote] = []
+
+    def make() -> Zygote:
+        made.append(Zygote(engine.install))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def leases_over() -> None:
+    """Wait until those who died are known to be dead: their leases are a second long."""
+    rows = Lease.objects.filter(name__startswith="process:").exclude(owner=process.process_id())
+    assert wait_until(lambda: not rows.filter(until__gt=timezone.now()).exists(), 20)

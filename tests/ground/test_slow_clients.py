@@ -1,0 +1,127 @@
+"""Who begins a request and does not go on is shown the door, and keeps nobody else waiting."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.processes import wait_until
+
+APP = """
+async def application(scope, receive, send):
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+HALF = WHOLE[:-2]
+BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """The web server with three seconds of patience, and nothing of the project behind it."""
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "plain.py").write_text(APP)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        place = probe.getsockname()
+    root = str(Path(__file__).resolve().parents[2])
+    env = os.environ | {"SANDBOX_CLIENT_PATIENCE": "3", "SANDBOX_DATA": str(folder),
+                        "PYTHONPATH": f"{folder}:{root}"}  # fmt: skip
+    command = [sys.executable, "-m", "sandboxes.management.web_server", "-b", place[0], "-p", str(place[1])]
+    child = subprocess.Popen([*command, "-v", "0", "plain:application"], env=env, cwd=root)
+    assert wait_until(lambda: is_open(place), 60)
+    yield place
+    child.terminate()
+    child.wait(20)
+
+
+def is_open(place: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(place, 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def client(place: tuple[str, int], data: bytes) -> socket.socket:
+    made = socket.create_connection(place, 30)
+    made.sendall(data)
+    return made
+
+
+def is_closed(one: socket.socket, seconds: float = 30) -> bool:
+    one.settimeout(seconds)
+    try:
+        while one.recv(4096):
+            pass
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@pytest.fixture(scope="module")
+def crowd(served: tuple[str, int]) -> dict[bytes, list[socket.socket]]:
+    """Clients that begin and do not go on, or ask once and stay; they wait while others are tested."""
+    return {begun: [client(served, begun) for _ in range(20)] for begun in BEGUN}
+
+
+BEGUN = (b"", b"GE", b"GET / HTTP/1.1\r\n", HALF, BODY, BODY + b"some", WHOLE)
+
+
+def test_others_are_answered_meanwhile(served: tuple[str, int], crowd: Any) -> None:
+    for _ in range(20):
+        with client(served, WHOLE) as one:
+            assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_byte_now_and_then_gives_no_more_time_to_a_head(served: tuple[str, int]) -> None:
+    one, began = client(served, HALF), time.monotonic()
+    one.settimeout(0.2)
+    while time.monotonic() - began < 60:
+        try:
+            one.sendall(b"X")
+            if one.recv(1) == b"":
+                break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    else:
+        raise AssertionError("it was never closed")
+
+
+def test_a_slow_body_that_goes_on_is_taken(served: tuple[str, int]) -> None:
+    one = client(served, BODY)
+    for _ in range(10):
+        time.sleep(0.3)
+        one.sendall(b"x" * 100)
+    assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_one_connection_serves_many_requests_with_pauses(served: tuple[str, int]) -> None:
+    one = client(served, b"")
+    for pause in (0.1, 4, 0.1):
+        one.sendall(WHOLE[:5])
+        one.sendall(WHOLE[5:])
+        assert one.recv(4096).startswith(b"HTTP/1.1 200")
+        time.sleep(pause)  # longer than a head may take
+    one.sendall(HALF)
+    assert is_closed(one)
+
+
+def test_all_of_them_are_shown_the_door(served: tuple[str, int], crowd: Any) -> None:
+    for begun, clients in crowd.items():
+        assert all(is_closed(one, 60) for one in clients), begun
