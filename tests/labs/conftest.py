@@ -57,6 +57,11 @@ def version(course: Course, image: Image) -> TemplateVersion:
 
 
 @pytest.fixture
+def template(version: TemplateVersion) -> LabTemplate:
+    return version.template
+
+
+@pytest.fixture
 def lab(version: TemplateVersion, engine: Any) -> Lab:
     """Planned, for an hour from now."""
     return opening.make(version, "Shell basics", closes_at=timezone.now() + timedelta(hours=1), by=PROF)

@@ -41,7 +41,7 @@ def test_the_loop_lets_go_of_what_is_too_old(closed, seat, alice, bob):
     assert [files.path_of(seat(user)).exists() for user in (alice, bob)] == [False, True]
     assert [seat(user).saved_name != "" for user in (alice, bob)] == [False, True]
     event = Event.objects.get(action="lab.forget")
-    assert (event.actor_name, event.detail["seats"], event.detail["days"]) == ("system", 1, 180)
+    assert (event.actor_name, event.detail["seats"], event.detail["days"]) == ("provision", 1, 180)
 
 
 def test_a_second_look_finds_nothing_more(closed):
