@@ -23,6 +23,7 @@ from sandboxes import access
 from sandboxes.consumers.base import Nowhere
 from sandboxes.consumers.fleet import FleetConsumer
 from sandboxes.consumers.origin import OwnOrigin
+from sandboxes.consumers.pacing import paced
 from sandboxes.consumers.sandbox import SandboxConsumer
 from sandboxes.consumers.terminal import TerminalConsumer
 from sandboxes.engine import get_engine
@@ -70,7 +71,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     else:
-        await router(scope, receive, send)
+        async with paced(send) as send:
+            await router(scope, receive, send)
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

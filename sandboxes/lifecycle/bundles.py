@@ -96,7 +96,7 @@ def _lines(numbers: list[int]) -> Iterator[tuple[int, bytes]]:
     for link in chain.picked(numbers) if numbers else ():
         if not link.text:
             continue
-        start = before.get(link.number - 1, chain.GENESIS if link.number == 1 else _start(link.number))
+        start = before.get(link.number - 1) or _start(link.number)
         yield link.number, f'{link.text[:-1]},"before":"{start}","seal":"{link.digest}"}}\n'.encode()
 
 
@@ -105,8 +105,8 @@ def _digests(numbers: list[int]) -> dict[int, str]:
 
 
 def _start(number: int) -> str:
-    """The digest before the first row that is left after a prune."""
-    start = verifying.start()
+    """The digest before the first row there is, also after a prune."""
+    start = verifying.start()  # without a prune: number 0, and the zeros that stand before the first
     return start.digest if start.number == number - 1 else ""
 
 

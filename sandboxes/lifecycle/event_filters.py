@@ -107,7 +107,8 @@ class Asked:
         names = {name.partition("__")[0] for name in told}
         rows = Event.objects.alias(**{f"plain_{name}": _Plain(F(name)) for name in names}).order_by()
         rows = rows.none() if self.wrong() else rows.filter(**{f"plain_{name}": told[name] for name in told})
-        return event_search.within(rows, self.q) if self.q else rows
+        # the outcome is a word of the index too: of many that match, few may have been refused
+        return event_search.within(rows, f"{self.q} {self.outcome}") if self.q else rows
 
     def _columns(self) -> dict[str, Any]:
         sandbox = "sandbox_id" if ID.fullmatch(self.sandbox) else "sandbox_name"

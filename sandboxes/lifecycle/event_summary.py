@@ -61,8 +61,7 @@ def _refused(told: Summary, asked: Asked, most: int) -> None:
     if asked.outcome == Outcome.REFUSED:
         told.refused, told.refused_is_more = told.actors, told.is_more
     elif not asked.outcome:
-        q = f"refused {asked.q}" if asked.q else ""
-        rows = asked.but(outcome=Outcome.REFUSED, q=q).rows().values_list("actor_name", "actor_kind")
+        rows = asked.but(outcome=Outcome.REFUSED).rows().values_list("actor_name", "actor_kind")
         found = list(rows[: most + 1])
         told.refused_is_more = len(found) > most
         told.refused = Counter(name(*who) for who in found[:most])
