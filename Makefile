@@ -20,7 +20,7 @@ AGAIN = { test $$? -eq 1 && echo "once more, alone: what failed above" && $(1) $
 SCALE = $(SERVED) $(PYTEST) $(BESIDE) $(SCALED) || $(call AGAIN,$(SERVED) $(PYTEST) $(SCALED))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fast faults scale lint format types contracts ci bench lock image clean
+.PHONY: help setup run test fast faults trail scale lint format types contracts ci bench lock image clean
 # one thing after the other even under -j: they share the environment and the engine
 .NOTPARALLEL:
 
@@ -52,6 +52,11 @@ faults: setup ## what breaks, in full: hundreds of crashes (SEED=n to repeat one
 scale: setup ## the fast tests again, on PostgreSQL and Redis
 	@$(PY) -m scripts.services install
 	$(SCALE)
+
+trail: setup ## the audit trail under 5,000 acts of twenty people, on both databases
+	@$(PY) -m scripts.services install
+	TRAIL_ACTIONS=5000 $(PYTEST) tests/trail/test_many_acts.py
+	TRAIL_ACTIONS=5000 $(SERVED) $(PYTEST) tests/trail/test_many_acts.py
 
 fast: setup ## only the fast tests
 	$(PYTEST) $(BESIDE) $(FAST)

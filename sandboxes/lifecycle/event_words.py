@@ -68,13 +68,17 @@ def word(action: str) -> Word:
 def sentence(event: Event) -> str:
     """One plain sentence without a stop: "alice paused sandbox web-3". The reason is a column of its own."""
     found = word(event.action)
-    known = _slots(event)
     if found.alone and _is_nobodys(event):
-        return _start(fill(found.alone, known))
-    told = fill(found.done if event.outcome == Outcome.OK else found.to, known)
-    if event.outcome != Outcome.OK:
-        told = ASKED[Outcome(event.outcome)].format(told)
-    return f"{_start(who(event))} {told}"
+        return _start(fill(found.alone, _slots(event)))
+    return f"{_start(who(event))} {predicate(event)}"
+
+
+def predicate(event: Event, **called: str) -> str:
+    """The sentence without who did it; ``called`` says otherwise what is in braces ("it")."""
+    found, known = word(event.action), _slots(event) | called
+    if event.outcome == Outcome.OK:
+        return fill(found.done, known)
+    return ASKED[Outcome(event.outcome)].format(fill(found.to, known))
 
 
 def _is_nobodys(event: Event) -> bool:

@@ -141,7 +141,9 @@ def verb(event: Event) -> str:
 
 
 def plain(event: Event) -> str:
-    """An action nobody wrote a phrase for, as words."""
+    """An action nobody wrote a phrase for: as the auditor reads it, about "it"; an unknown one as words."""
+    if event.action in event_words.words():
+        return event_words.predicate(event, sandbox="it")
     return event.action.removeprefix("sandbox.").replace(".", " ").replace("_", " ")
 
 

@@ -114,10 +114,22 @@ def test_commands_are_told_as_they_were_typed(told):
     ]
 
 
-def test_a_word_nobody_thought_of_is_still_a_sentence(told, monkeypatch):
-    strange = event_words.Word("sandbox.renamed_it", "", "")
-    monkeypatch.setitem(event_words.words(), strange.action, strange)
-    assert told(("sandbox.renamed_it", "ok")) == ["alice renamed it"]
+def test_a_word_nobody_thought_of_is_still_a_sentence():
+    event = Event(action="sandbox.renamed_it", outcome="ok", actor_name="alice", at=timezone.now())
+    assert timeline([event])[0].text == "renamed it"
+
+
+@pytest.mark.parametrize("outcome", Outcome.values)
+def test_every_event_there_can_be_is_told_in_words(outcome):
+    for action in event_words.words():
+        event = Event(action=action, outcome=outcome, actor_name="alice", at=timezone.now(),
+                      target_name="Ada", operation=action,
+                      detail={"terminal": "main", "command": "cmd_1"})  # fmt: skip
+        (line,) = timeline([event], {"cmd_1": "ls"})
+        said = f"{line.who} {line.before} {line.code}{line.after}"
+        assert action not in said
+        assert "{" not in said
+        assert len(said.split()) >= 2, action
 
 
 @pytest.mark.parametrize("detail", [[], "text", None, {"command": 5}])
