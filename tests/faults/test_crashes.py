@@ -32,7 +32,16 @@ def put_right() -> None:
     leases_over()
     report = cleanup.run_round(patience=60)
     assert report.error == ""
-    assert invariants.breaches(0.1) == []
+    found = invariants.breaches(0.1)
+    assert found == [], "\n".join([str(report.counts), *map(story, found)])
+
+
+def story(breach: invariants.Breach) -> str:
+    """What went before it, for whoever has to find out why."""
+    rows = Event.objects.filter(sandbox_id=breach.about).order_by("id")
+    row = Sandbox.objects.filter(pk=breach.about).values().first()
+    lines = rows.values_list("at", "action", "outcome", "reason", "operation", "detail")
+    return "\n".join([str(breach), str(row), *map(str, lines)])
 
 
 def test_at_every_named_point(
