@@ -26,6 +26,12 @@ SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 30))
 REPORT: dict[str, Any] = {"seed": SEED, "figures": {}}
 
 
+@pytest.fixture(autouse=True)
+def no_brake(settings: Any) -> None:
+    """Hundreds of launches by one person are the point here."""
+    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = 0
+
+
 @pytest.fixture(scope="session")
 def scale() -> Callable[[int, int], int]:
     """``scale(5, 300)``: the first in the short form, the second in the full one."""

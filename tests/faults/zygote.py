@@ -28,6 +28,7 @@ def load(order: dict[str, Any]) -> None:
     settings.SANDBOX_INSTALL = settings.SANDBOX_NETWORK_NAME = order["install"]
     settings.SANDBOX_LEASE, settings.SANDBOX_WORKERS, settings.SANDBOX_COMMAND_WORKERS = 1, 0, 0
     settings.SANDBOX_AUDIT_HEAD_FILE = ""
+    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = 0
     import django
 
     django.setup()
