@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import AbstractUser
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
 from .policy import DISK, Isolation, RecordingPolicy
@@ -35,6 +37,11 @@ class User(AbstractUser):
     quota_terminals = models.PositiveIntegerField(
         null=True, blank=True, help_text="Open terminals; empty: the default."
     )
+
+    def save(self, *args: Any, **options: Any) -> None:
+        """With whatever listens to it (an event of the trail) in one transaction."""
+        with transaction.atomic():
+            super().save(*args, **options)
 
 
 class Image(models.Model):

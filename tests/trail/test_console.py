@@ -124,8 +124,9 @@ def test_a_look_at_the_chain(alice):
 @pytest.fixture
 def started(monkeypatch):
     """``started(SANDBOX_X="1")``: what the next start with these variables puts on record."""
-    for name in [one for one in os.environ if one.startswith("SANDBOX_")]:
-        monkeypatch.delenv(name)
+    for name in list(os.environ):
+        if name.startswith("SANDBOX_") or name in ("DATABASE_URL", "REDIS_URL"):
+            monkeypatch.delenv(name)
 
     def start(**variables):
         for name, value in variables.items():

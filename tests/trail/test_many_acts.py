@@ -32,6 +32,8 @@ def people(engine, image, settings, monkeypatch):
     monkeypatch.setattr(refusals, "bound", refusals.Bound(burst=10**6))
     monkeypatch.setattr(logging.getLogger("django.request"), "disabled", True)  # thousands of 404 and 422
     settings.SANDBOX_MAX_LIFETIME = 10**7
+    if connection.vendor == "sqlite":  # a machine that others keep busy is no fault of the trail
+        monkeypatch.setitem(connections.settings["default"]["OPTIONS"], "timeout", 120)
     stranger = User.objects.create_user("stranger")
     theirs = [
         actions.launch(stranger, image, origin=audit.Origin.of(stranger), name=f"theirs-{n}", memory="32m").pk
@@ -114,7 +116,7 @@ def tampering_is_refused():
             f"UPDATE {table} SET {key} = {key}", f"DELETE FROM {table}",
             f"DELETE FROM {table} WHERE {key} = (SELECT max({key}) FROM {table})",
         )
-    ] + ["UPDATE sandboxes_event SET actor_name = 'mallory' WHERE id = 1"]  # fmt: skip
+    ] + ["UPDATE sandboxes_event SET actor_name = 'mallory' WHERE id > 0"]  # fmt: skip
     if connection.vendor == "sqlite":
         one = "FROM sandboxes_event ORDER BY id LIMIT 1"
         statements.append(f"INSERT OR REPLACE INTO sandboxes_event ({columns}) SELECT {columns} {one}")
