@@ -16,7 +16,6 @@ from sandboxes.labs.models import Lab, LabStatus, Message, Seat, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event
 from tests.live.conftest import open_socket  # noqa: F401
-from tests.live.test_guard import BOUND
 from tests.pages.conftest import browser, refusals, text
 
 from .conftest import PROF
@@ -59,7 +58,7 @@ async def test_an_open_seat_hears_it_once(open_lab, seat, alice, ines, open_sock
     mine = await sync_to_async(seat)(alice)
     page = await open_socket(f"/ws/seats/{mine.pk}/", alice)
     await sync_to_async(closing.begin)(open_lab, PROF, "Ines", 5)
-    assert "closes this lab in 5 min" in (await page.next("message", BOUND))["text"]
+    assert "closes this lab in 5 min" in (await page.next("message"))["text"]
     assert await page.quiet(2.5, "message")
 
 
