@@ -66,6 +66,19 @@ def found(pattern: str, text: str) -> str:
     return match.group(1)
 
 
+def clipboard(page: Page) -> str:
+    """What was copied. Our own pages may not read it, so it is asked for beside them."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    beside = page.context.new_page()
+    beside.route("**/beside/", lambda route: route.fulfill(body="<p>beside</p>", content_type="text/html"))
+    beside.goto("/beside/")
+    beside.bring_to_front()
+    text: str = beside.evaluate("navigator.clipboard.readText()")
+    beside.close()
+    page.bring_to_front()
+    return text
+
+
 def answer_url(page: Page) -> str:
     return page.request.get("/sandboxes/").url
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.product import Product, running
-from tests.browser.room import Room, wait_for
+from tests.browser.room import Room, clipboard, wait_for
 from tests.browser.test_access import CONTRAST, NAMELESS
 
 ALWAYS = "This terminal is recorded: what it shows is kept and can be replayed."
@@ -118,7 +118,7 @@ def test_seen_while_it_runs_then_searched_jumped_to_and_linked(
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="Link to this moment").click()
     expect(page.locator(".toast")).to_contain_text("Copied")
-    link = page.evaluate("navigator.clipboard.readText()")
+    link = clipboard(page)
     assert float(parse_qs(urlsplit(link).query)["t"][0]) > 1
     again = Replay(visit("alice"))
     again.page.goto(link)

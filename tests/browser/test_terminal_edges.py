@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.product import Product
 from tests.browser.proxy import wire
-from tests.browser.room import Room, wait_for
+from tests.browser.room import Room, clipboard, wait_for
 
 
 def test_what_is_typed_during_a_hiccup_arrives(
@@ -120,7 +120,7 @@ def test_copy_takes_the_selection(room: Room) -> None:
     room.page.mouse.dblclick(*place(room, "^copy-me"))
     room.page.keyboard.press("Control+Shift+C")
     wait_for(
-        lambda: room.page.evaluate("navigator.clipboard.readText()") == "copy-me",
+        lambda: clipboard(room.page) == "copy-me",
         "not copied",
         page=room.page,
     )
@@ -132,17 +132,8 @@ def test_a_program_cannot_reach_the_clipboard_or_the_title(room: Room) -> None:
     title = room.page.title()
     room.run("printf '\\033]52;c;c3RvbGVu\\007\\033]0;other title\\007'; echo done-$((1+1))")
     room.sees("\ndone-2\n")
-    assert room.page.evaluate("navigator.clipboard.readText()") == "mine"
+    assert clipboard(room.page) == "mine"
     assert room.page.title() == title
-
-
-def test_full_screen_and_back(room: Room) -> None:
-    room.button("Full screen").click()
-    expect(room.terminal).to_have_attribute("data-full", "")
-    size = room.page.locator("[data-size]")
-    wait_for(lambda: int(size.inner_text().split("×")[0]) > 130, "not larger", page=room.page)
-    room.button("Full screen").click()
-    expect(room.terminal).not_to_have_attribute("data-full", "")
 
 
 def test_a_hiccup_while_the_page_loads_costs_no_terminal(

@@ -106,6 +106,7 @@ def test_a_server_behind_tls_is_for_tls_only(tmp_path: Path) -> None:
     """Django's own checks for deployment find nothing; http leads to https; cookies go by https only."""
     env = os.environ | {"SANDBOX_HTTPS": "1", "SANDBOX_HOSTS": "site.example", "SANDBOX_DATA": str(tmp_path)}
     env |= {"DATABASE_URL": "", "REDIS_URL": "", "SANDBOX_DEBUG": "0"}
+    env.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)  # the browser tests need it, a server must not have it
     done = subprocess.run([sys.executable, "-c", DEPLOYED], cwd=ROOT, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {

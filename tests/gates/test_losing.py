@@ -111,7 +111,8 @@ async def test_sockets_end_with_the_right_to_them(
             role=Role.INSTRUCTOR
         )
     if loss.role != "student":  # a shell that somebody may watch
-        await open_socket(address(TERMINAL, world, HERE), client=world.browser("student"))
+        watched = await open_socket(address(TERMINAL, world, HERE), client=world.browser("student"))
+        assert await is_served(TERMINAL, watched)
     browser = world.browser(loss.role)
     sockets = {path: await open_socket(address(path, world, HERE), client=browser) for path in loss.opens}
     assert all(socket.is_open for socket in sockets.values())
