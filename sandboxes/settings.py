@@ -412,10 +412,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s%(request_note)s: %(message)s"}},
-    "filters": {"request": {"()": "sandboxes.request_ids.InLog"}},
+    "filters": {
+        "request": {"()": "sandboxes.request_ids.InLog"},
+        "unsaid": {"()": "sandboxes.unsaid.Unsaid"},
+    },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]},
     },
     "root": {"handlers": ["stderr"], "level": _text("SANDBOX_LOG_LEVEL", "INFO")},
-    "loggers": {"urllib3": {"level": "ERROR"}, "daphne": {"level": "WARNING"}},
+    "loggers": {
+        "urllib3": {"level": "ERROR"},
+        "daphne": {"level": "WARNING"},
+        "django.request": {"filters": ["unsaid"]},  # a logger's own filters see only what is said to it
+        "django.security.csrf": {"filters": ["unsaid"]},
+    },
 }

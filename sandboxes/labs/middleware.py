@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import render, resolve_url
 from django.utils.deprecation import MiddlewareMixin
 
+from sandboxes import unsaid
 from sandboxes.lifecycle import refusals
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.web import origin, unkept
@@ -87,7 +88,7 @@ def elsewhere(request: HttpRequest, place: Enrollment) -> HttpResponse:
     match = request.resolver_match
     if request.method in ("GET", "HEAD") and match and match.url_name in HOMES:
         return unkept(HttpResponseRedirect(resolve_url("course_detail", place.course_id)))
-    refusals.note("course.leave", origin(request), ELSEWHERE, path=request.path[:200])  # type: ignore[arg-type]
+    refusals.note("course.leave", origin(request), ELSEWHERE, path=unsaid.path_of(request))  # type: ignore[arg-type]
     return unkept(render(request, "labs/join_only.html", {"place": place}, status=403))
 
 

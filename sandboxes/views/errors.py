@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from sandboxes import unsaid
 from sandboxes.lifecycle import origins, refusals
 
 from .web import unkept
@@ -21,5 +22,5 @@ def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
 
 def no_token(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form without its token: an old page, or a page of somebody else's; on record in bounds."""
-    refusals.note("page.open", origins.of_request(request), TOKEN, path=request.path[:200])
+    refusals.note("page.open", origins.of_request(request), TOKEN, path=unsaid.path_of(request))
     return unkept(render(request, "403_csrf.html", status=403))

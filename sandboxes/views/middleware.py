@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from sandboxes import request_ids
+from sandboxes import request_ids, unsaid
 from sandboxes.lifecycle import origins, refusals
 
 NOT_ALLOWED = refusals.Refused("", "They may not.")
@@ -68,5 +68,5 @@ def told(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
 
 def note(request: HttpRequest) -> None:
     """Put on record that somebody wanted a page, or an act, that is not for them."""
-    facts = {"path": request.path[:200], "method": request.method or ""}
+    facts = {"path": unsaid.path_of(request), "method": request.method or ""}
     refusals.note("page.open", origins.of_request(request), NOT_ALLOWED, None, **facts)

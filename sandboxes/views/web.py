@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from django_htmx.middleware import HtmxDetails
 
+from sandboxes import unsaid
 from sandboxes.access import Hidden
 from sandboxes.engine import get_engine
 from sandboxes.lifecycle import audit, origins, refusals
@@ -76,7 +77,7 @@ def note_hidden(request: Request, hidden: Hidden, action: str = "") -> None:
     assert match is not None
     verb = action or match.kwargs.get("action", "")
     act = f"sandbox.{verb}" if verb in TABLE else ACTS.get(match.url_name or "", f"{hidden.what}.view")
-    refusals.note(act, origin(request), refusals.hidden(hidden), hidden.sandbox, path=request.path[:200])
+    refusals.note(act, origin(request), refusals.hidden(hidden), hidden.sandbox, path=unsaid.path_of(request))
 
 
 def sign_in_first(request: Request) -> HttpResponse:

@@ -1,0 +1,33 @@
+"""Paths that hold secrets (links that let people in) are written down without them, in logs and on record."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+SECRET = ("secret", "signature", "token")
+"""What a path's secret part is called in urls."""
+
+
+def path_of(request: Any) -> str:
+    """The path of a request as it may be written down, at most 200 characters."""
+    return without(request, request.path)[:200]
+
+
+def without(request: Any, text: str) -> str:
+    """A text without the secrets that the request's path holds."""
+    match = getattr(request, "resolver_match", None)
+    for name, value in (match.kwargs if match else {}).items():
+        if name in SECRET:
+            text = text.replace(str(value), "...")
+    return text
+
+
+class Unsaid(logging.Filter):
+    """What Django says about a request that was refused or failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        request = getattr(record, "request", None)
+        if request is not None and isinstance(record.args, tuple):
+            record.args = tuple(without(request, one) if isinstance(one, str) else one for one in record.args)
+        return True
