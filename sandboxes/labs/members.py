@@ -133,8 +133,8 @@ def change(course: Course, origin: audit.Origin, values: dict[str, Any]) -> list
         setattr(course, name, values[name])
     if changed:
         course.save(update_fields=changed)
-        facts = {name: {"before": getattr(before, name), "after": values[name]} for name in changed}
-        trail.record("course.change", origin, course, changed=facts)
+        facts = {name: [getattr(before, name), values[name]] for name in changed}
+        trail.record("course.change", origin, course, changes=facts)
     return changed
 
 

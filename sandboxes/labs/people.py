@@ -33,8 +33,8 @@ def change(person: Enrollment, by: User, origin: audit.Origin, values: dict[str,
         person.save(update_fields=[*changed, "email_confirmed"])
         roster.follow([person])
         _keep_instructor(person.course)
-        facts = {CALLED[name]: {"before": before[name], "after": values[name]} for name in changed}
-        trail.record("roster.change", origin, person.course, person=person.name, changed=facts)
+        facts = {CALLED[name]: [before[name], values[name]] for name in changed}
+        trail.record("roster.change", origin, person.course, person=person.name, changes=facts)
     return [CALLED[name] for name in changed]
 
 

@@ -87,8 +87,8 @@ def test_settings_are_changed_and_on_record_with_before_and_after(course, ines):
     browser(ines).post(f"/courses/{course.pk}/settings/", {"title": "Systems", "typing": "free"})
     course.refresh_from_db()
     assert (course.title, course.typing, course.assistants_act) == ("Systems", "free", False)
-    changed = Event.objects.get(action="course.change").detail["changed"]
-    assert changed["typing"] == {"before": "ask", "after": "free"}
+    changed = Event.objects.get(action="course.change").changes
+    assert changed["typing"] == ["ask", "free"]
     assert "guests_allowed" not in changed
 
 

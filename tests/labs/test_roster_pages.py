@@ -138,8 +138,8 @@ def test_a_person_is_changed_with_before_and_after_on_record(client, people, cou
     pk = course.enrollments.get(user=alice).pk
     form = {"name": "Alice Lund", "email": "a@x.org", "student_id": "7", "section": "B", "role": "assistant"}
     assert client.post(f"{people}{pk}/", form).status_code == 303
-    changed = Event.objects.get(action="roster.change").detail["changed"]
-    assert changed["role"] == {"before": "student", "after": "assistant"}
+    changed = Event.objects.get(action="roster.change").changes
+    assert changed["role"] == ["student", "assistant"]
     assert "Alice Lund" in text(client.get(people))
 
 

@@ -11,6 +11,7 @@ from django.test import RequestFactory
 from sandboxes import request_ids
 from sandboxes.asgi import application
 from sandboxes.lifecycle import origins
+from sandboxes.live import hub
 from sandboxes.models import Event
 from tests.pages.conftest import browser
 
@@ -73,8 +74,11 @@ async def test_a_socket_has_one_id_and_tells_it(running):
     headers = [(b"origin", b"http://evil.example"), (b"host", b"testserver"),
                (b"x-request-id", b"proxy-0003"), (b"user-agent", b"Reader/2")]  # fmt: skip
     socket = WebsocketCommunicator(application, "/ws/sandboxes/", headers)
-    await socket.connect(timeout=20)
-    await socket.disconnect(timeout=20)
+    try:
+        await socket.connect(timeout=20)
+        await socket.disconnect(timeout=20)
+    finally:
+        hub.end()  # which the first connection of a process starts
     event = await Event.objects.aget(action="socket.open")
     assert (event.request_id, event.user_agent) == ("proxy-0003", "Reader/2")
 
