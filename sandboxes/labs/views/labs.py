@@ -46,7 +46,7 @@ def lab_new(request: Request, pk: str) -> HttpResponse:
 def note_errors(form: LabForm, who: audit.Origin, course: Any) -> None:
     """Put what was wrong on record, field by field; never what was typed."""
     for field, errors in form.errors.items():
-        facts = {"field": field}
+        facts: dict[str, Any] = {"field": field}
         trail.record("lab.create", who, course, outcome=trail.Outcome.REFUSED, reason=str(errors[0]), **facts)
 
 

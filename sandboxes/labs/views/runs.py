@@ -38,7 +38,7 @@ def to_many(request: Request, pk: str) -> HttpResponse:
     try:
         done = act(request, lab, seats_of(request, lab))
     except Refused as refusal:
-        facts = {"do": word, "field": refusal.field}
+        facts: dict[str, Any] = {"do": word, "field": refusal.field}
         trail.record("lab.many", origin(request), lab, outcome=trail.Outcome.REFUSED,
                      reason=str(refusal), **facts)  # fmt: skip
         return told(request, lab, "warning", str(refusal), 422)

@@ -183,7 +183,7 @@ def template_act(request: Request, pk: str, action: str) -> HttpResponse:
         return act(request, template)
     except Refused as refusal:
         text = str(refusal)
-        facts = {"template": template.pk}
+        facts: dict[str, Any] = {"template": template.pk}
         trail.record(f"template.{action}", origin(request), template.course, outcome=trail.Outcome.REFUSED,
                      reason=text, **facts)  # fmt: skip
         return say(request, back(request, "template_edit", pk), "warning", text)
