@@ -97,20 +97,20 @@ def test_the_minutes_count_from_when_it_was_to_be_ready(open_lab, stranger):
     Lab.objects.update(late_minutes=15, opened_at=timezone.now() - 20 * MINUTE, ready_by=timezone.now())
     lab = Lab.objects.get()
     assert lab.late_until == lab.ready_by + 15 * MINUTE
-    assert seats.take(lab, stranger.enrollments.get())
+    assert seats.take(lab, stranger.enrollments.get(), PROF)
 
 
 def test_staff_add_latecomers_all_the_same(open_lab, stranger, ines):
     Lab.objects.update(late_minutes=1, opened_at=timezone.now() - 16 * MINUTE)
     with pytest.raises(Refused):
-        seats.take(Lab.objects.get(), stranger.enrollments.get())
+        seats.take(Lab.objects.get(), stranger.enrollments.get(), PROF)
     browser(ines).post(reverse("lab_act", args=[open_lab.pk, "latecomers"]))
     assert open_lab.seats.filter(enrollment__user=stranger).exists()
 
 
 def test_who_has_a_seat_is_no_latecomer(open_lab, seat, alice):
     Lab.objects.update(late_minutes=1, opened_at=timezone.now() - 16 * MINUTE)
-    assert seats.take(Lab.objects.get(), seat(alice).enrollment) == seat(alice)
+    assert seats.take(Lab.objects.get(), seat(alice).enrollment, PROF) == seat(alice)
 
 
 def test_a_lab_is_made_with_the_rule(version, engine):

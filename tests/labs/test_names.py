@@ -25,7 +25,7 @@ def guest(course: Course, open_lab) -> Seat:
     person = Enrollment.objects.create(
         course=course, user=user, name="Alice", is_guest=True, account_made=True
     )
-    seat = seats.take(open_lab, person)
+    seat = seats.take(open_lab, person, PROF)
     rounds()
     return seat
 

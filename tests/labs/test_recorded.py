@@ -157,7 +157,7 @@ def test_a_session_that_is_kept_to_the_course_may_see_its_own(course, open_lab, 
     """Somebody who came by a personal link, and has nothing else on this site."""
     listed(course, ines, "name;email\nAda Lund;ada@x.org")
     ada = Enrollment.objects.select_related("user", "course").get(name="Ada Lund")
-    place = seats.take(open_lab, ada)
+    place = seats.take(open_lab, ada, PROF)
     rounds()
     place.refresh_from_db()
     client = browser(None)

@@ -116,7 +116,7 @@ def test_whoever_is_in_the_course_has_a_place_already(invited, alice):
 
 
 def test_where_work_was_done_under_it_the_place_stays(invited, open_lab):
-    seats.take(open_lab, invited)
+    seats.take(open_lab, invited, PROF)
     real = User.objects.create_user("vera", "other@x.org", "pw")
     assert not links.may_adopt(invited, real)
     assert not links.adopt(invited, real, PROF)
