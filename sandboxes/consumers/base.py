@@ -52,7 +52,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         self.sandbox: Sandbox | None = None
         self.entry: Entry | None = None
         self.hub: hub.Hub
-        self.is_over = False
+        self.is_over = self.is_sent_away = False
         self.outbox = Outbox(self._send_safely)
         self.bucket = Bucket(self.rate, self.burst)
         self.typing = Bucket(1000.0, 2000.0)
@@ -90,7 +90,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         """Say why, then close. Nothing happens when it is closed already."""
         if self.is_over:
             return
-        self.is_over = True
+        self.is_over = self.is_sent_away = True
         await self._send_safely({"type": "goodbye", "code": code, "reason": reason})
         await self._close_safely(close)
 

@@ -135,7 +135,7 @@ class TerminalConsumer(SocketConsumer):
         if terminal is None or viewer is None:
             return
         self._ending.cancel()
-        terminal.detach(viewer)
+        terminal.detach(viewer, self.is_sent_away)
         if terminal.ending is None:
             await off(terminals.left, terminal.record, self.origin())
 

@@ -42,6 +42,10 @@ LET_GO = 4.0
 """Seconds after which the stream is closed when ending the processes did not end it."""
 
 
+SENT_AWAY = 30.0
+"""Seconds at most that a shell lives on after its last viewer lost the right to it."""
+
+
 class TooMuch(Exception):
     """More was typed than the program takes."""
 
@@ -105,8 +109,8 @@ class LiveTerminal:
                 "others": sorted({one.shown for one in self.viewers if one.name != viewer.name}),
                 "cols": self.size[0], "rows": self.size[1]}  # fmt: skip
 
-    def detach(self, viewer: Viewer) -> None:
-        """A viewer has left; the shell goes on for a while without any."""
+    def detach(self, viewer: Viewer, sent_away: bool = False) -> None:
+        """A viewer has left; the shell goes on for a while, for less where they may not come back."""
         if viewer not in self.viewers:
             return
         self.viewers.remove(viewer)
@@ -115,7 +119,8 @@ class LiveTerminal:
             self._fit()
             self._tell_viewers()
         elif self.ending is None:
-            self._alone = asyncio.get_running_loop().call_later(self._grace, self._left)
+            grace = min(self._grace, SENT_AWAY) if sent_away else self._grace
+            self._alone = asyncio.get_running_loop().call_later(grace, self._left)
 
     def _stay(self) -> None:
         if self._alone is not None:

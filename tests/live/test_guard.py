@@ -12,11 +12,13 @@ from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
+from sandboxes.live import terminal
 from sandboxes.live.guard import Entry, Guard
-from sandboxes.models import Sandbox, User
+from sandboxes.models import Sandbox, Terminal, User
+from tests.live.helpers import eventually
 
-BOUND = 4.0
-"""Seconds: two, and as many again for a busy machine."""
+BOUND = 15.0
+"""Seconds: two, and many more for a busy machine."""
 
 
 def sign_out(page: Any, alice: User, sandbox: Sandbox) -> None:
@@ -81,6 +83,19 @@ async def next_text(page: Any, kind: str = "goodbye") -> Any:
             return await page.next(kind, BOUND)
         except KeyError:
             continue
+
+
+async def test_its_shell_does_not_wait_for_who_may_not_come_back(
+    open_socket: Any, alice: User, running: Sandbox, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SANDBOX_TERMINAL_GRACE = 600
+    monkeypatch.setattr(terminal, "SENT_AWAY", 0.05)
+    page = await open_socket(f"/ws/sandboxes/{running.pk}/terminals/main/", alice)
+    await next_text(page, "attached")
+    await sync_to_async(page.client.logout)()
+    assert (await next_text(page))["code"] == "signed_out"
+    ended = Terminal.objects.filter(sandbox_id=running.pk).exclude(ended_at=None)
+    assert await eventually(ended.aexists)
 
 
 async def test_others_go_on(open_socket: Any, alice: User, bob: User, running: Sandbox) -> None:

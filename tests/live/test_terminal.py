@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from sandboxes.engine.base import Unreachable
+from sandboxes.live import terminal
 from sandboxes.live.ending import Ending
 from sandboxes.live.terminal import INPUT_BOUND, KEPT, TooMuch
 from sandboxes.live.viewers import WINDOW
@@ -157,6 +158,15 @@ async def test_a_shell_without_viewers_ends_after_its_grace():
     await asyncio.wait_for(world.live.over.wait(), 2)
     await settle()
     assert (world.killed, world.endings[0].reason) == (1, "left")
+
+
+async def test_who_may_not_come_back_leaves_a_shell_for_less_long(monkeypatch):
+    monkeypatch.setattr(terminal, "SENT_AWAY", 0.05)
+    world = World(grace=60)
+    page = await Page().enter(world.live)
+    world.live.detach(page.viewer, sent_away=True)
+    await asyncio.wait_for(world.live.over.wait(), 10)
+    assert world.endings[0].reason == "left"
 
 
 async def test_coming_back_within_the_grace_keeps_the_shell():
