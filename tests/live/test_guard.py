@@ -94,6 +94,7 @@ async def test_its_shell_does_not_wait_for_who_may_not_come_back(
     await next_text(page, "attached")
     await sync_to_async(page.client.logout)()
     assert (await next_text(page))["code"] == "signed_out"
+    await page.communicator.disconnect(timeout=BOUND)
     ended = Terminal.objects.filter(sandbox_id=running.pk).exclude(ended_at=None)
     assert await eventually(ended.aexists)
 
