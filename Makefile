@@ -33,6 +33,7 @@ setup: ## prepare .venv and node_modules, tools for development included
 run: ## set up what is missing and serve on http://127.0.0.1:8000/ (HOST=, PORT=)
 	@$(PYTHON3) scripts/setup.py --run
 	@$(PY) -m scripts.engine --go-on
+	@$(PY) manage.py network_guard --if-root
 	@$(PY) manage.py bootstrap --base-url "http://$(HOST):$(PORT)"
 	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
 

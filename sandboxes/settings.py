@@ -61,6 +61,16 @@ def _list(name: str) -> list[str]:
     return [part.strip() for part in _text(name).split(",") if part.strip()]
 
 
+def _networks(given: list[str]) -> list[str]:
+    """Networks as 10.0.0.0/8; link-local and metadata addresses where nothing is given."""
+    from ipaddress import ip_network
+
+    try:
+        return [str(ip_network(one)) for one in given or ["169.254.0.0/16", "100.100.100.200/32"]]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"SANDBOX_NETWORK_REFUSED: {error}.") from None
+
+
 QUOTAS = ("sandboxes", "memory", "cpus", "disk", "lifetime", "creates", "terminals")
 
 
@@ -327,6 +337,8 @@ DEFAULT_FROM_EMAIL = _text("SANDBOX_EMAIL_FROM", "sandboxes@localhost")
 # --- sandboxes ---------------------------------------------------------------------------------
 SANDBOX_STARTER = _text("SANDBOX_STARTER", "sandboxes/starter:latest")
 SANDBOX_NETWORK_NAME = _text("SANDBOX_NETWORK_NAME", "sandboxes")
+SANDBOX_NETWORK_REFUSED = _networks(_list("SANDBOX_NETWORK_REFUSED"))  # beside the host itself
+SANDBOX_ACCEPT_UNGUARDED_NETWORK = _flag("SANDBOX_ACCEPT_UNGUARDED_NETWORK", False)  # internet all the same
 SANDBOX_DEFAULT_MEMORY = _size("SANDBOX_DEFAULT_MEMORY", "512m")
 SANDBOX_DEFAULT_CPUS = _number("SANDBOX_DEFAULT_CPUS", 1, 0.01)
 SANDBOX_DEFAULT_PIDS = int(_number("SANDBOX_DEFAULT_PIDS", 256, 1))

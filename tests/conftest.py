@@ -91,6 +91,7 @@ def stage(
     settings.SANDBOX_WORKERS = 0
     settings.SANDBOX_COMMAND_WORKERS = 0
     settings.SANDBOX_STARTER = STARTER
+    settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK = False
     settings.SANDBOX_MEMORY_SHARE = settings.SANDBOX_QUOTA_CREATES = 0
     settings.SANDBOX_QUOTA_DISK = settings.SANDBOX_QUOTA_TERMINALS = 0
     settings.SANDBOX_AUDIT_HEAD_FILE = ""

@@ -35,6 +35,7 @@ from .facts import (  # noqa: F401 - the same
     ExecFacts,
     LocalImage,
     PullProgress,
+    Reach,
     StatsSample,
 )
 from .health import Health
@@ -156,6 +157,13 @@ class Engine(Protocol):
         """Bytes that each of this install's containers has written to its own layer, by native id.
 
         Up to 30 s where much was written: the engine counts file by file.
+        """
+        ...
+
+    def reach(self, image: str) -> Reach:
+        """Look from a throwaway container of ``image`` at what a sandbox with internet reaches.
+
+        About a second. Raises Unsupported where the bridge is on another machine, ImageMissing.
         """
         ...
 

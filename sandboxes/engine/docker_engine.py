@@ -20,6 +20,7 @@ from .containers import NETWORK
 from .exec_stream import Begun
 from .files import Files
 from .images import Images
+from .probing import Probing
 from .starts import Starts
 from .terminal import Terminals
 from .watching import Watching
@@ -69,7 +70,7 @@ def _pool_connections(made: Client, pool: int) -> None:
             made.mount(scheme, HTTPAdapter(pool_maxsize=pool))
 
 
-class DockerEngine(Checking, Files, Terminals, Images, Watching):
+class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
     """The Engine of one install on one Docker Engine. See base.Engine for what each call means.
 
     ``health`` tells whether the engine answered lately, and since when it has not.

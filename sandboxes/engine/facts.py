@@ -138,6 +138,14 @@ class EngineInfo:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """What a container on the network of sandboxes with internet reached and should not."""
+
+    host: bool
+    metadata: bool
+
+
+@dataclass(frozen=True)
 class ExecFacts:
     """An exec as the engine remembers it: its program without arguments, and whether it is ours.
 

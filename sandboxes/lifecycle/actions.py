@@ -24,6 +24,7 @@ from sandboxes.units import format_duration
 from . import (
     audit,
     budget,
+    guard,
     host,
     limits,
     names,
@@ -101,6 +102,7 @@ def launch(
         offered = _offered(image)
         sandbox = _new(owner, offered, wish, strictest(of_image(offered), recording))
         strictness.apply(sandbox, isolation)
+        guard.check(sandbox)
         sandbox.auto_remove, sandbox.launch_key, sandbox.lent = bool(auto_remove), key, lent
         mine = _born(sandbox, origin)
     except Refused as refusal:

@@ -27,7 +27,7 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError
 from sandboxes.models import Lease, Sandbox, Status
 
-from . import actions, audit, commands, disk, images, lease, process, recordings, terminals, work
+from . import actions, audit, commands, disk, guard, images, lease, process, recordings, terminals, work
 from .reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -193,6 +193,7 @@ def _look_around() -> None:
         images.refresh_presence()
         info = get_engine().info()
         _engine.update(version=info.version, free_disk=info.free_disk)
+        guard.again()
 
 
 def _watch_disk() -> int:

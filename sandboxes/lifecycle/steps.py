@@ -26,7 +26,7 @@ from sandboxes.engine.base import (
 )
 from sandboxes.models import Sandbox, Status
 
-from . import audit, endings, images, names, transitions, truth, work
+from . import audit, endings, guard, images, names, transitions, truth, work
 from .endings import Ending, Later
 from .transitions import Claim
 
@@ -69,6 +69,7 @@ def _launch(mine: Claim, pulled: bool = False) -> Later:
     if not transitions.still_ours(mine, launch_step="starting"):
         return endings.lost(mine)
     try:
+        guard.ensure(mine.sandbox)
         native_id = get_engine().create(spec_of(mine.sandbox))
     except ImageMissing as error:
         return endings.failed(mine, error) if pulled else _pull_first(mine)
@@ -141,6 +142,7 @@ def _start(mine: Claim) -> Later:
     if not mine.sandbox.native_id:
         return _launch(mine)
     try:
+        guard.ensure(mine.sandbox)
         get_engine().start(mine.sandbox.native_id)
     except NotFound:
         if mine.sandbox.status == Status.FAILED:

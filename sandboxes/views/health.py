@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
+from sandboxes.lifecycle import guard
 from sandboxes.models import Lease
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
     found = checked()
     reasons = [why for why in found.values() if why != FINE]
     response = JsonResponse(
-        {"ready": not reasons, "checks": found, "reasons": reasons}, status=503 if reasons else 200
+        {"ready": not reasons, "checks": found, "reasons": reasons, "network": network()},
+        status=503 if reasons else 200,
     )
     response._has_been_logged = True  # type: ignore[attr-defined]  # Django's word for: no ERROR of yours
     return response
@@ -102,6 +104,19 @@ def engine() -> str:
     except Exception:
         return "The engine cannot be used."
     return FINE
+
+
+def network() -> str:
+    """Whether the network of sandboxes with internet is guarded; no reason not to serve the others."""
+    try:
+        seen = guard.seen()
+    except Error:
+        return "not known: The database does not answer."
+    if not seen.is_fresh and seen.at:
+        return f"not known: It was last looked at {seen.at:%Y-%m-%d %H:%M:%S} UTC."
+    return (
+        "guarded" if seen.guarded else f"{'not known' if seen.guarded is None else 'not guarded'}: {seen.why}"
+    )
 
 
 def loop() -> str:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import budget, host
+from sandboxes.lifecycle import budget, guard, host
 from sandboxes.lifecycle.images import canonical
 from sandboxes.models import Image, Isolation, Sandbox
 
@@ -27,7 +27,10 @@ FULLEST = 8
 def system(request: Request) -> HttpResponse:
     """All of it at once; what the engine does not say now is left out, with a word."""
     staff_only(request)
-    context = {"disk": disk(), "memory": budget.room(), "fullest": fullest(), "images": images()}
+    context = {
+        "disk": disk(), "memory": budget.room(), "guard": guard.seen(), "fullest": fullest(),
+        "accepted": settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK, "images": images(),
+    }  # fmt: skip
     return render(request, "system/page.html", context)
 
 

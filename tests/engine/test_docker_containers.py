@@ -260,7 +260,6 @@ def test_sandboxes_on_the_network_do_not_reach_each_other(real: Sandboxes):
     listener = real.engine.exec(one, ["nc", "-l", "-p", "8080"])
     with closing(listener):
         time.sleep(0.3)
-        assert run(real.engine, one, "nc", "-z", "-w", "1", "127.0.0.1", "22")[2] != 0
         assert run(real.engine, two, "nc", "-w", "1", address, "8080")[2] != 0
 
 

@@ -31,6 +31,7 @@ from sandboxes.engine.base import (
     LocalImage,
     NotFound,
     PullProgress,
+    Reach,
     StatsSample,
     Unreachable,
 )
@@ -126,6 +127,10 @@ class FakeEngine(Machinery):
         self._call("disk_use", None)
         with self._lock:
             return {native_id: one.written for native_id, one in self.containers.items()}
+
+    def reach(self, image: str) -> Reach:
+        self._call("reach", image)
+        return self.reached
 
     def events(self, since: float, stop: Callable[[], bool]) -> Iterator[EngineEvent]:
         self._call("events", since)

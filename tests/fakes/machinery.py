@@ -20,6 +20,7 @@ from sandboxes.engine.base import (
     LocalImage,
     NotFound,
     PullProgress,
+    Reach,
     StatsSample,
     Unreachable,
 )
@@ -71,6 +72,7 @@ class Machinery:
         self.stats_interval = 0.01
         self.stats_open = 0
         self.sample: Callable[[str, int], StatsSample] = default_sample
+        self.reached = Reach(host=False, metadata=False)
         self.closed = False
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()

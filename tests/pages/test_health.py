@@ -9,7 +9,8 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from sandboxes.engine.base import Unreachable
+from sandboxes.engine.base import Reach, Unreachable
+from sandboxes.lifecycle import guard
 from sandboxes.models import Lease
 from sandboxes.views import health
 
@@ -58,6 +59,7 @@ def test_ready(anonymous, loop):
     assert response.json() == {
         "ready": True, "reasons": [],
         "checks": {"database": "ok", "migrations": "ok", "engine": "ok", "cleanup": "ok"},
+        "network": "not known: Nobody has looked yet: no sandbox has asked for internet.",
     }  # fmt: skip
     assert "no-store" in response.headers["Cache-Control"]
 
@@ -152,3 +154,18 @@ def test_nobody_drives_the_engine_with_it(anonymous, engine, loop):
 def test_only_to_be_read(path, anonymous):
     assert anonymous.post(path).status_code == 405
     assert anonymous.head(path).status_code in {200, 503}
+
+
+@pytest.mark.parametrize(
+    ("reach", "word"),
+    [
+        (Reach(host=False, metadata=False), "guarded"),
+        (Reach(host=True, metadata=False), "not guarded: A sandbox reaches services of this host."),
+    ],
+)
+def test_whether_the_network_is_guarded_is_told_and_stops_nobody(anonymous, loop, engine, reach, word):
+    loop(1)
+    engine.reached = reach
+    guard.look()
+    response = anonymous.get("/readyz")
+    assert (response.status_code, response.json()["network"]) == (200, word)

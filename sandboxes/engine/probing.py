@@ -1,0 +1,84 @@
+"""Looks from inside, with a throwaway container, at what a sandbox with "internet" reaches."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+
+from .base import ContainerSpec, EngineError, Reach, Unsupported
+from .containers import Containers
+from .exec_stream import Execs
+
+METADATA = "169.254.169.254"
+_LINE = """
+say_if_reached() {
+  echo | timeout 5 nc -w 2 "$2" "$3" > /dev/null 2>&1
+  case $? in 0|124|143) echo "$1" ;; *) return 1 ;; esac
+}
+nc -l -p 1099 > /dev/null < /dev/null &
+for try in 1 2 3 4 5 6 7 8; do
+  say_if_reached self 127.0.0.1 1099 && break
+  sleep 0.1
+done
+say_if_reached host "$1" "$2"
+say_if_reached metadata "$3" 80
+echo done
+"""
+"""That it reaches itself shows that what it does not reach is kept from it."""
+
+
+class Probing(Containers, Execs):
+    """The part of the Engine that looks from inside."""
+
+    def reach(self, image: str) -> Reach:
+        self._ensure_network()
+        with listening(gateway := self._gateway()) as port:
+            native_id = self.create(_spec(image))
+            try:
+                self.start(native_id)
+                argv = ["sh", "-c", _LINE, "probe", gateway, str(port), METADATA]
+                with closing(self.exec(native_id, argv)) as stream:
+                    said = b"".join(data for _, data in stream).decode(errors="replace").split()
+            finally:
+                self._discard(native_id)
+        if "self" not in said or said[-1] != "done":
+            raise EngineError("The probe could not look.", " ".join(said)[:200])
+        return Reach(host="host" in said, metadata="metadata" in said)
+
+    def _gateway(self) -> str:
+        """The host's own address on the bridge."""
+        with self.connection.control(reading=True) as api:
+            found = next(one for one in api.networks(names=[self.network]) if one["Name"] == self.network)
+            return str(found["IPAM"]["Config"][0]["Gateway"])
+
+
+def _spec(image: str) -> ContainerSpec:
+    marked = f"sb_probe{secrets.token_hex(4)}"
+    return ContainerSpec(marked, image, memory=16 << 20, cpus=0.5, pids=32, network="internet")
+
+
+@contextmanager
+def listening(address: str) -> Iterator[int]:
+    """A port of the host that answers on this address while it is needed. Raises Unsupported."""
+    with socket.socket() as server:
+        try:
+            server.bind((address, 0))
+        except OSError as error:
+            raise Unsupported(
+                "The bridge is not on this machine, so it cannot be looked at.", str(error)
+            ) from error
+        server.listen(8)
+        threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+        with suppress(OSError):
+            server.shutdown(socket.SHUT_RDWR)  # wakes the thread
+
+
+def _hang_up(server: socket.socket) -> None:
+    """Take each connection and end it, until the server is closed."""
+    with suppress(OSError):
+        while True:
+            server.accept()[0].close()

@@ -1,0 +1,96 @@
+"""Whether the network guard is in place, as seen from inside; without it nothing with "internet" starts.
+
+What was seen last is kept for all processes (the lease row ``guard``). An unknown state is none:
+what is not shown to be guarded is not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import EngineError, Unsupported
+from sandboxes.models import Lease, Network, Sandbox
+
+from .refusals import Refused
+
+NAME = "guard"
+FRESH = timedelta(seconds=60)
+"""So long what was seen is believed by whoever starts a sandbox."""
+SHUT = "Sandboxes with internet are not offered at present: the server's network guard is not in place."
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen last: ``guarded`` None means not known, and why stands in ``why``."""
+
+    at: datetime | None = None
+    guarded: bool | None = None
+    why: str = "Nobody has looked yet: no sandbox has asked for internet."
+
+    @property
+    def is_fresh(self) -> bool:
+        return self.at is not None and timezone.now() - self.at < FRESH
+
+
+def seen() -> Seen:
+    """As it is on record."""
+    report: dict[str, Any] = Lease.objects.filter(name=NAME).values_list("report", flat=True).first() or {}
+    at = parse_datetime(str(report.get("at", "")))
+    return Seen(at, report.get("guarded"), str(report.get("why", ""))) if at else Seen()
+
+
+def look() -> Seen:
+    """Look now, from inside, and put it on record. Takes a second; not inside a transaction."""
+    guarded, why = _look()
+    found = Seen(timezone.now(), guarded, why)
+    report = {"at": found.at.isoformat() if found.at else "", "guarded": guarded, "why": why}
+    Lease.objects.update_or_create(
+        name=NAME, defaults={"report": report}, create_defaults={"report": report, "until": timezone.now()}
+    )
+    return found
+
+
+def _look() -> tuple[bool | None, str]:
+    try:
+        reach = get_engine().reach(settings.SANDBOX_STARTER)
+    except EngineError as error:
+        return None, f"It could not be looked at: {error}"
+    if reach.host or reach.metadata:
+        places = {"services of this host": reach.host, "the metadata address": reach.metadata}
+        return False, f"A sandbox reaches {' and '.join(one for one, is_so in places.items() if is_so)}."
+    return True, "A sandbox reaches neither this host nor the metadata address."
+
+
+def again() -> None:
+    """For the loop: look again where it matters, that is where somebody is on the network or has asked."""
+    last = seen()
+    if not last.is_fresh and (last.at or Sandbox.objects.up().filter(network=Network.INTERNET).exists()):
+        look()
+
+
+def check(sandbox: Sandbox) -> None:
+    """Raise Refused for a launch with internet while it was seen not to be guarded. Asks nobody."""
+    last = seen()
+    if _concerns(sandbox) and last.is_fresh and not last.guarded:
+        raise Refused("network", f"{SHUT} Choose none, or ask an admin.")
+
+
+def ensure(sandbox: Sandbox) -> None:
+    """Raise EngineError unless it may start: it has no internet, or the guard was seen within a minute."""
+    if not _concerns(sandbox):
+        return
+    last = seen()
+    found = last if last.is_fresh else look()
+    if not found.guarded:
+        raise Unsupported(SHUT, found.why)
+
+
+def _concerns(sandbox: Sandbox) -> bool:
+    return sandbox.network == Network.INTERNET and not settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK
