@@ -17,7 +17,7 @@ from sandboxes.models import Event, Outcome
 
 from .event_filters import Asked
 
-MOST = 5_000
+MOST = 2_500
 BAD = (Outcome.REFUSED, Outcome.FAILED)
 
 
