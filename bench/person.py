@@ -88,4 +88,4 @@ def web_process(product: Product) -> int:
     """The process id of its web server."""
     assert product.process is not None
     found = Path(f"/proc/{product.process.pid}/task/{product.process.pid}/children").read_text().split()
-    return next(int(one) for one in found if b"daphne" in Path(f"/proc/{one}/cmdline").read_bytes())
+    return next(int(one) for one in found if b"web_server" in Path(f"/proc/{one}/cmdline").read_bytes())

@@ -130,6 +130,7 @@ SILENT = {
     "audit seal": "seals are no events",
     "audit key": "prints what is public",
     "check_invariants": "looks, and changes nothing",
+    "network_guard": "the host's rules, set as root, whose hands stay off the install's database",
 }
 """Commands without an event of their own, and why."""
 
