@@ -9,8 +9,9 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.test import AsyncClient
 
 from sandboxes.lifecycle import audit, bundle_check, bundles, chain, exporting, heads, pruning
@@ -270,4 +271,5 @@ async def test_a_download_streams_piece_by_piece_under_asgi(auditor, trail, monk
     answer = await client.post("/admin/sandboxes/event/export/jsonl/?on=2025")
     assert answer.is_async
     parts = [part async for part in answer.streaming_content]
+    await sync_to_async(connections.close_all)()  # the one of the thread that made the pieces
     assert [len(part.splitlines()) for part in parts] == [8] * 5
