@@ -177,6 +177,8 @@ EVERY = ("run__lab__course", "seat__enrollment", "seat__lab__course", "seat__san
 
 def go_on() -> bool:
     """Go on with every run; whether there is more to do at once."""
+    if not LabRunResult.objects.filter(done=False).exists():  # as nearly always
+        return False
     open_rows = LabRunResult.objects.filter(done=False).select_related(*EVERY)
     under_way = list(open_rows.filter(Q(command__isnull=False) | Q(reason__startswith=BEGUN)))
     still = [one for one in under_way if not _settle(one)]

@@ -137,6 +137,8 @@ def again(seat: Seat, by: audit.Origin) -> bool:
 def _save_again() -> bool:
     """Seats that are saved once more though their lab is closed; whether something was done."""
     rows = Seat.objects.filter(status=SeatStatus.SAVING, lab__status=LabStatus.CLOSED)
+    if not rows.exists():  # as nearly always
+        return False
     return bool([seat for seat in rows.select_related(*EVERY)[:WAVE] if close_seat(seat)])
 
 

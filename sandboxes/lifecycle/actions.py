@@ -6,6 +6,7 @@ for the engine longer than it chooses to; the work goes on in the pool.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -113,8 +114,14 @@ def launch(
         if known is None:
             raise
         return known
-    work.submit(steps.run, mine)
-    return transitions.fresh(sandbox.pk) or sandbox
+    return _made(sandbox, mine)
+
+
+def _made(sandbox: Sandbox, mine: Claim) -> Sandbox:
+    """Have it made. What comes back is the caller's own: the job goes on with ``sandbox``."""
+    as_born = copy.copy(sandbox)
+    job = work.submit(steps.run, mine)
+    return sandbox if job.done() else as_born
 
 
 def _key(launch_key: str | None) -> str | None:
@@ -127,7 +134,8 @@ def _key(launch_key: str | None) -> str | None:
 def _launched(owner: User, key: str | None) -> Sandbox | None:
     if key is None:
         return None
-    return Sandbox.objects.select_related("owner", "image").filter(owner=owner, launch_key=key).first()
+    found = Sandbox.objects.filter(owner=owner, launch_key=key).values_list("pk", flat=True).first()
+    return transitions.fresh(found) if found else None
 
 
 def _offered(image: Image | str | None) -> Image:

@@ -77,8 +77,10 @@ def again() -> None:
 
 def check(sandbox: Sandbox) -> None:
     """Raise Refused for a launch with internet while it was seen not to be guarded. Asks nobody."""
+    if not _concerns(sandbox):
+        return
     last = seen()
-    if _concerns(sandbox) and last.is_fresh and not last.guarded:
+    if last.is_fresh and not last.guarded:
         raise Refused("network", f"{SHUT} Choose none, or ask an admin.")
 
 

@@ -7,10 +7,11 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.labs import closing, files, opening, provision, seats
+from sandboxes.labs import closing, files, opening, provision, seats, wave
 from sandboxes.labs.models import Lab, LabStatus, Message, Seat, SeatStatus
 from sandboxes.lifecycle import audit, work
 from sandboxes.lifecycle.refusals import Refused
@@ -29,6 +30,14 @@ def statuses(lab):
 def class_of(course, count):
     for number in range(count):
         enroll(course, User.objects.create_user(f"student-{number}"))
+
+
+def turned(stop):
+    """A turn of the loop, in a thread that leaves no connection behind."""
+    try:
+        provision._turn(stop)
+    finally:
+        connection.close()
 
 
 def test_opening_gives_every_student_a_running_sandbox_and_nobody_else(lab, alice, bob):
@@ -87,22 +96,47 @@ def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
     assert Event.objects.filter(action="seat.ready").count() == 2
 
 
-def test_what_is_over_begins_the_next_round_at_once(pool, monkeypatch):
+def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
+    """With a minute between two looks: the wave of one goes on because its launch is over."""
     monkeypatch.setattr(provision, "QUICK", 60)
+    monkeypatch.setattr(provision, "CALM", 60)
     stop = threading.Event()
-    work.over.clear()
-    resting = threading.Thread(target=provision._rest, args=(stop, True))
-    resting.start()
+    opening.open_lab(lab, PROF)
+    turn = threading.Thread(target=turned, args=(stop,))
+    turn.start()
+    wait_until(lambda: statuses(lab) == {"ready": 2})
+    stop.set()
     work.submit(int)
-    resting.join(20)
-    assert not resting.is_alive()
+    turn.join(20)
+    assert not turn.is_alive()
+
+
+def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
+    monkeypatch.setattr(provision, "QUICK", 0)
+    looked, chores = [], []
+    monkeypatch.setattr(provision, "CALM", 0.3)
+    monkeypatch.setattr(wave, "go_on", lambda labs: bool(looked.append(id(labs))))
+    monkeypatch.setattr(provision, "_chores", lambda: bool(chores.append(1)))
+    provision._turn(threading.Event())
+    assert len(chores) == 1
+    assert len(looked) > 1
+    assert len(set(looked)) == 1, "labs are read once in a turn"
+
+
+def test_a_seat_of_a_lab_that_closed_since_the_turn_began_is_not_started(lab):
+    labs = wave.Labs()
+    labs[lab.pk].title = "As it was"
+    opening.open_lab(lab, PROF)
+    opening.close_lab(lab, PROF)
+    assert not wave.go_on(labs)
+    assert not Sandbox.objects.exists()
 
 
 def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
     """Marked as starting, and then nothing: the next round launches it, once."""
     opening.open_lab(lab, PROF)
     monkeypatch.setattr(seats, "start", lambda seat: None)
-    provision._start_waiting()
+    wave.go_on(wave.Labs())
     assert statuses(lab) == {"starting": 2}
     monkeypatch.undo()
     rounds()
@@ -112,7 +146,7 @@ def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
 
 def test_a_worker_that_dies_between_launch_and_note_makes_no_second_sandbox(lab, alice):
     opening.open_lab(lab, PROF)
-    provision._start_waiting()
+    wave.go_on(wave.Labs())
     lab.seats.update(sandbox=None)
     rounds()
     assert statuses(lab) == {"ready": 2}

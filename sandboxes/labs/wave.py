@@ -1,0 +1,75 @@
+"""The wave: waiting seats are started, a few at a time, and those whose sandbox is there made ready.
+
+It is gone through whenever something is over, so it asks as little as it can: one narrow query for
+what is being started, and whole rows only of what has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from django.conf import settings
+
+from sandboxes.lifecycle import work
+from sandboxes.models import Status
+
+from . import seats
+from .models import Lab, LabStatus, Seat, SeatStatus
+
+BEING_MADE = {Status.QUEUED.value}
+
+_in_hand: set[str] = set()
+"""Seats that a thread of this process is getting ready."""
+
+
+class Labs(dict[str, Lab]):
+    """The labs of the seats in hand, each read once in a turn of the loop and shared by its seats."""
+
+    def __missing__(self, pk: str) -> Lab:
+        rows = Lab.objects.select_related("course", "version__image").defer("version__files")
+        self[pk] = found = rows.get(pk=pk)
+        return found
+
+    def of(self, rows: Iterable[Seat]) -> Iterator[Seat]:
+        """These seats, each with its lab."""
+        for seat in rows:
+            seat.lab = self[seat.lab_id]
+            yield seat
+
+
+def go_on(labs: Labs) -> bool:
+    """Settle what is over and start what has room; whether something is being started."""
+    begun = dict(Seat.objects.starting().order_by().values_list("pk", "sandbox__status"))
+    changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in _in_hand]
+    left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
+    room = settings.SANDBOX_WAVE - left  # after settling: a free place is filled at once
+    return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0
+
+
+def _chosen(keys: list[str]) -> Iterable[Seat]:
+    related = ("enrollment", "sandbox__owner", "sandbox__image")
+    return Seat.objects.filter(pk__in=keys).order_by().select_related(*related) if keys else ()
+
+
+def _settle(seat: Seat) -> bool:
+    """See to one, and whether that was its end; files take a while, so many get theirs at a time."""
+    if seat.sandbox is None or seat.sandbox.status != Status.RUNNING:
+        seats.settle(seat)
+    else:
+        _in_hand.add(seat.pk)
+        work.submit(seats.settle, seat).add_done_callback(lambda _: _in_hand.discard(seat.pk))
+    return seat.status != SeatStatus.STARTING
+
+
+def _waiting(room: int) -> Iterable[Seat]:
+    """As many waiting seats of open labs as there is room for."""
+    rows = Seat.objects.waiting().filter(lab__status=LabStatus.OPEN).select_related("enrollment__user")
+    return rows[:room] if room > 0 else ()
+
+
+def _start(seat: Seat) -> bool:
+    """Whether it was ours to start, and still is being started then: a launch may be refused."""
+    if not seats.change(seat, SeatStatus.WAITING, SeatStatus.STARTING):
+        return False
+    seats.start(seat)
+    return seat.status == SeatStatus.STARTING
