@@ -15,6 +15,7 @@ from collections.abc import Callable
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from sandboxes.engine import get_engine
 from sandboxes.lifecycle import audit, lease, work
 
 from . import broadcast, closing, keeping, opening, seats, wave
@@ -23,7 +24,7 @@ from .models import Lab, LabStatus
 log = logging.getLogger(__name__)
 
 ROLE = "provision"
-QUICK = 0.25
+QUICK = 0.1
 """Seconds between two looks at the wave; what is over earlier begins the next one."""
 CALM = 0.5
 """Seconds between two rounds of everything else."""
@@ -39,9 +40,13 @@ def run_round() -> bool:
 
 def _chores() -> bool:
     """All but the wave; whether something was done, so that there may be more."""
-    _open_due()
-    closing.warn()
-    closing.close_due()
+    rows = Lab.objects.filter(status__in=(LabStatus.PLANNED, LabStatus.OPEN, LabStatus.CLOSING))
+    there = set(rows.order_by().values_list("status", flat=True).distinct())
+    if LabStatus.PLANNED in there:
+        _open_due()
+    if LabStatus.OPEN in there:
+        closing.warn()
+        closing.close_due()
     saving = closing.go_on()
     running = broadcast.go_on()
     keeping.forget_due()
@@ -66,6 +71,7 @@ def lead(lab: Lab) -> seats.timedelta:
 
 def loop(stop: threading.Event) -> None:
     """Rounds until ``stop``, while this process has the role; between them the wave alone."""
+    get_engine()  # loads the client now rather than when the first class waits for it
     while not stop.is_set():
         close_old_connections()
         if lease.acquire(ROLE, LEASE):

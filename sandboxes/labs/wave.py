@@ -62,9 +62,10 @@ def _settle(seat: Seat) -> bool:
 
 
 def _waiting(room: int) -> Iterable[Seat]:
-    """As many waiting seats of open labs as there is room for."""
-    rows = Seat.objects.waiting().filter(lab__status=LabStatus.OPEN).select_related("enrollment__user")
-    return rows[:room] if room > 0 else ()
+    """As many waiting seats of open labs as there is room for; mostly there is none, so keys first."""
+    rows = Seat.objects.waiting().filter(lab__status=LabStatus.OPEN)
+    keys = list(rows.values_list("pk", flat=True)[:room]) if room > 0 else []
+    return rows.filter(pk__in=keys).select_related("enrollment__user") if keys else ()
 
 
 def _start(seat: Seat) -> bool:

@@ -100,16 +100,25 @@ def _status_changed(event: EngineEvent, again: float = 0) -> None:
     While an action of ours is under way the event is likely its own; but a main process can end by
     itself just then, so that is looked at once more after ``again`` seconds.
     """
+    if _is_busy(event):  # as with nearly all that we ourselves have caused
+        return _look_later(event, again)
     for _ in range(3):
         row = _row(event)
         if row is None or row.status in ENDED or _is_known(event):
-            return
+            return None
         if row.pending or _is_ours(row, event):
             return _look_later(event, again)
         if _looked(row, event):
             break
     if row is not None and row.auto_remove and row.status == Status.STOPPED:
         work.submit(steps.remove_ended, row)
+    return None
+
+
+def _is_busy(event: EngineEvent) -> bool:
+    """Whether an action of ours is under way on it just now; asked first, since it is cheap."""
+    rows = Sandbox.objects.filter(pk=event.sandbox_id, native_id=event.native_id)
+    return rows.exclude(pending="").exclude(status__in=ENDED).exists()
 
 
 def _is_known(event: EngineEvent) -> bool:

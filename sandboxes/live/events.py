@@ -19,6 +19,8 @@ FIRST, LONGEST = 0.5, 10.0
 """Seconds between two tries to connect: the first, and the most."""
 BEFORE = 5.0
 """Seconds before our start from which events are wanted; older ones are the cleanup loop's."""
+IDLE = 0.5
+"""Seconds without an event after which the database connection is let go."""
 REMEMBERED = 4096
 """Keys of events that are known, so that one that is sent again is not handled again."""
 
@@ -93,12 +95,17 @@ class EventReader:
         return True
 
     def _work(self) -> None:
-        while (event := self._queue.get()) is not None and not self._over.is_set():
+        while (event := self._next()) is not None and not self._over.is_set():
             try:
                 self._handle(event)
             except Exception:
                 log.exception("Handling the engine's event %s failed", event.key)
-            finally:
-                if self._queue.empty():
-                    connection.close()
         connection.close()
+
+    def _next(self) -> EngineEvent | None:
+        """The next event; the database connection is kept as long as they keep coming."""
+        try:
+            return self._queue.get(timeout=IDLE)
+        except queue.Empty:
+            connection.close()
+            return self._queue.get()
