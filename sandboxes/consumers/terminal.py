@@ -46,6 +46,11 @@ class TerminalConsumer(SocketConsumer):
     has_typed = False
     """Whether it is on record that its person types here."""
 
+    @property
+    def is_theirs(self) -> bool:
+        """Whether its person owns the sandbox."""
+        return self.sandbox is not None and self.sandbox.owner_id == self.user.pk
+
     async def serve(self, scope: Any, receive: Any, send: Any) -> None:
         """As Channels does it, without what a keystroke does not need.
 
@@ -86,7 +91,9 @@ class TerminalConsumer(SocketConsumer):
             await database_sync_to_async(access.name_of)(self.user, self.sandbox),
         )
         self.terminal = terminal
-        self.viewer = Viewer(user, self._send_bytes, self.send_json, cols, rows, not self.may_type, shown)
+        self.viewer = Viewer(
+            user, self._send_bytes, self.send_json, cols, rows, not self.may_type, shown, self.is_theirs
+        )
         self._ending = asyncio.ensure_future(self._close_when_over(terminal))
         await terminal.attach(self.viewer, self._number("offset"), self._query("shell"))
         if self.entry is not None:
@@ -163,8 +170,7 @@ class TerminalConsumer(SocketConsumer):
 
         False when it could not be written: then nothing is typed.
         """
-        is_theirs = self.sandbox is not None and self.sandbox.owner_id == self.user.pk
-        if not (self.has_typed or is_theirs):
+        if not (self.has_typed or self.is_theirs):
             try:
                 await off(terminals.taken_over, terminal.record, self.origin())
             except DatabaseError as error:

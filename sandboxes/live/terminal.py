@@ -18,7 +18,7 @@ from .ending import UNKNOWN, Ending, Hooks
 from .recording import Recorder
 from .ring import Ring
 from .tasks import Tasks, tried
-from .viewers import FRAME, WINDOW, Viewer
+from .viewers import FRAME, WINDOW, Viewer, part_of
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +105,8 @@ class LiveTerminal:
 
     def _greeting(self, viewer: Viewer, start: int, resumed: bool) -> dict[str, Any]:
         return {"type": "attached", "shell": self.shell, "offset": start, "head": self.ring.head,
-                "resumed": resumed, "viewers": len(self.viewers), "leader": viewer is self.viewers[0],
-                "others": sorted({one.shown for one in self.viewers if one.name != viewer.name}),
-                "cols": self.size[0], "rows": self.size[1]}  # fmt: skip
+                "resumed": resumed, "viewers": len(self.viewers), "cols": self.size[0],
+                "rows": self.size[1]} | part_of(viewer, self.viewers)  # fmt: skip
 
     def detach(self, viewer: Viewer, sent_away: bool = False) -> None:
         """A viewer has left; the shell goes on for a while, for less where they may not come back."""
@@ -132,16 +131,10 @@ class LiveTerminal:
             self.end(Ending("left", "Nobody was watching any more, so the shell was ended.", again=True))
 
     def _tell_viewers(self, but: Viewer | None = None) -> None:
-        for place, viewer in enumerate(list(self.viewers)):
+        for viewer in list(self.viewers):
             if viewer is not but:
-                others = sorted({one.shown for one in self.viewers if one.name != viewer.name})
-                message = {
-                    "type": "viewers",
-                    "count": len(self.viewers),
-                    "leader": place == 0,
-                    "others": others,
-                }
-                self._do(viewer.send_json(message))
+                told = {"type": "viewers", "count": len(self.viewers)} | part_of(viewer, self.viewers)
+                self._do(viewer.send_json(told))
 
     def tell(self, message: dict[str, Any], but: Viewer | None = None) -> None:
         """Send one message to every viewer, soon; none waits for another."""
@@ -169,8 +162,10 @@ class LiveTerminal:
     def let_type(self, viewer: Viewer, may: bool) -> None:
         """A viewer may type from now on, or only watch."""
         viewer.only_watches = not may
+        viewer.answers = viewer.is_owner
         if self.viewers:
             self._fit()
+            self._tell_viewers()
 
     def _fit(self, but: Viewer | None = None) -> None:
         shaping = [viewer for viewer in self.viewers if not viewer.only_watches] or self.viewers
@@ -231,10 +226,11 @@ class LiveTerminal:
                 self._writing = None
 
     def _lead(self, viewer: Viewer) -> None:
-        if self.viewers and self.viewers[0] is not viewer and viewer in self.viewers:
+        leads = self.viewers[:1] == [viewer] and viewer.answers
+        if viewer in self.viewers and not leads:
             if (now := time.monotonic()) < self._led + LEADS:
                 return
-            self._led = now
+            self._led, viewer.answers = now, True
             self.viewers.remove(viewer)
             self.viewers.insert(0, viewer)
             self._tell_viewers()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from .ring import Ring
@@ -18,7 +18,8 @@ FRAME = 128 * 1024
 class Viewer:
     """Sends what the ring has beyond its cursor, as far as its credit goes.
 
-    ``name`` tells people apart, ``shown`` is what the others read.
+    ``name`` tells people apart, ``shown`` is what the others read. ``answers``: a program's questions
+    may be answered by its page; the owner's may, others' once they have typed.
     ``send_bytes`` and ``send_json`` write to its socket. A slow one never stops anybody else: it
     falls behind, and is told of the gap when what it misses is no longer kept.
     """
@@ -32,9 +33,11 @@ class Viewer:
         rows: int,
         only_watches: bool = False,
         shown: str = "",
+        is_owner: bool = True,
     ) -> None:
         self.name, self.shown = name, shown or name
         self.only_watches = only_watches
+        self.is_owner = self.answers = is_owner
         self.send_bytes, self.send_json = send_bytes, send_json
         self.cols, self.rows = cols, rows
         self.sent = self.acked = 0
@@ -95,3 +98,14 @@ class Viewer:
             data = ring.read(self.sent, FRAME)
             self.sent += len(data)
             await self.send_bytes(data)
+
+
+def part_of(viewer: Viewer, viewers: Sequence[Viewer]) -> dict[str, Any]:
+    """What it is among all of them.
+
+    Who leads answers a program's questions; nobody does who only looks on, or a program could type
+    with the hands of whoever comes to see it.
+    """
+    leader = next((one for one in viewers if one.answers and not one.only_watches), None)
+    others = sorted({one.shown for one in viewers if one.name != viewer.name})
+    return {"leader": viewer is leader, "answers": viewer.answers, "others": others}

@@ -27,6 +27,9 @@ export function muteQueries(terminal, isMuted) {
   return holdFocus(parser, isMuted);
 }
 
+/** Whether what xterm sends tells of the mouse or of the focus, and is no key. */
+export const isReport = (data) => /^\x1b\[(?:[IO]|<[\d;]+[Mm]|M[^]{3}|[\d;]+M)$/.test(data);
+
 /* Switching focus reports on makes xterm report at once. The mode must be set, so the report is let
    happen and not passed on: nothing a person does comes in the middle of reading the stream. */
 function holdFocus(parser, isMuted) {

@@ -1,7 +1,7 @@
 /* One named shell as this page has it: a screen, a socket, and the count of bytes between them. */
 import { Socket } from "./socket.js";
 import { heard } from "./terminal-recording.js";
-import { muteQueries } from "./terminal-queries.js";
+import { isReport, muteQueries } from "./terminal-queries.js";
 import { makeScreen, textOf } from "./terminal-screen.js";
 import { Typing } from "./terminal-typing.js";
 import { toast } from "./toasts.js";
@@ -23,6 +23,7 @@ export class TerminalSession {
   paused = false;
   recording = null; // the last frame `recording`; null where nothing is ever recorded
   #leader = false;
+  #answers = false; // whether a program may hear of this page's mouse and focus
   #shell = ""; // which shell the offset counts in
   #received = null; // the byte that comes next from the socket
   #drawn = 0; // the byte that comes next on the screen
@@ -42,8 +43,8 @@ export class TerminalSession {
     Object.assign(this, makeScreen(host, { ...screen, label: `Terminal ${name}. Shift and F6 leave it.` }));
     this.typing = new Typing((bytes) => this.socket.send(bytes));
     const isAnswer = muteQueries(this.terminal, () => !this.#leader || this.#drawn < this.#head);
-    this.terminal.onData((data) => isAnswer() || this.type(data));
-    this.terminal.onBinary((data) => this.typing.add(Uint8Array.from(data, (char) => char.charCodeAt(0))));
+    this.terminal.onData((data) => isAnswer() || this.#isUnasked(data) || this.type(data));
+    this.terminal.onBinary((data) => this.#answers && this.mayType && this.typing.add(Uint8Array.from(data, (char) => char.charCodeAt(0))));
     this.socket = new Socket(() => `${url}${name}/?${this.#query()}`, {
       bytes: (bytes) => this.#draw(bytes),
       message: (message) => this.#message(message),
@@ -71,6 +72,11 @@ export class TerminalSession {
   /** Hand text to the shell, as if typed. */
   type(text) {
     if (!this.isOver && this.mayType) this.typing.add(this.#encoder.encode(this.typed?.(text) ?? text));
+  }
+
+  /* What a program has the emulator say by itself, where nobody has typed here who may be made to. */
+  #isUnasked(data) {
+    return !this.#answers && isReport(data);
   }
 
   text() {
@@ -131,6 +137,7 @@ export class TerminalSession {
         this.viewers = message.count;
         this.others = message.others ?? [];
         this.#leader = message.leader;
+        this.#answers = message.answers;
         break;
       case "size":
         this.#resize(message);
@@ -165,6 +172,7 @@ export class TerminalSession {
     this.mayType = true;
     this.recording = null;
     this.#leader = message.leader;
+    this.#answers = message.answers;
     const isSame = message.resumed && message.offset === this.#received;
     if (this.#received !== null && message.shell !== this.#shell) toast("info", "The earlier shell has ended meanwhile; this is a new one.");
     this.typing.begin(isSame || this.#received === null);

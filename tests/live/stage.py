@@ -13,11 +13,11 @@ SHELL = "m_this"
 class Page:
     """A browser's side: counts bytes from where it was attached, acknowledges when told to."""
 
-    def __init__(self, acks=True, cols=80, rows=24):
+    def __init__(self, acks=True, cols=80, rows=24, is_owner=True):
         self.acks, self.messages, self.seen, self.pieces = acks, [], b"", []
         self.start = self.at = 0
         self.terminal = None
-        self.viewer = Viewer("alice", self.bytes, self.json, cols, rows)
+        self.viewer = Viewer("alice", self.bytes, self.json, cols, rows, is_owner=is_owner)
 
     async def bytes(self, data):
         self.pieces.append((self.at, data))

@@ -114,6 +114,32 @@ async def test_who_types_leads():
     assert one.last("viewers")["leader"] is False
 
 
+async def test_who_only_came_to_look_answers_nothing_until_they_type():
+    """A program must not type with their hands, nor be said to have been typed in by them."""
+    world = World()
+    staff = await Page(is_owner=False).enter(world.live)
+    told = staff.last("attached")
+    assert (told["leader"], told["answers"]) == (False, False)
+    world.live.type(staff.viewer, b"x")
+    await settle()
+    told = staff.last("viewers")
+    assert (told["leader"], told["answers"]) == (True, True)
+
+
+async def test_who_may_type_no_more_leads_no_more():
+    world = World()
+    owner, staff = await Page().enter(world.live), await Page(is_owner=False).enter(world.live)
+    world.live.type(staff.viewer, b"x")
+    world.live.let_type(staff.viewer, False)
+    await settle()
+    assert owner.last("viewers")["leader"] is True
+    world.live.let_type(staff.viewer, True)
+    world.live.let_type(owner.viewer, False)
+    await settle()
+    assert staff.last("viewers")["leader"] is False  # the new right was not used yet
+    assert owner.last("viewers")["leader"] is False
+
+
 async def test_unread_output_stops_the_reader_at_the_window():
     world = World()
     await Page(acks=False).enter(world.live)
