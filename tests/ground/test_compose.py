@@ -86,11 +86,11 @@ def test_each_waits_for_those_it_needs():
 
 
 def test_its_urls_are_what_settings_understand(monkeypatch):
-    from sandboxes.settings import _database
+    from sandboxes.environment import database
 
     given = SERVICES["web"]["environment"]
     words = VARIABLE.sub("0123abcd", given["DATABASE_URL"])
-    found = _database(words)
+    found = database(words, ROOT)
     assert (found["HOST"], found["PASSWORD"]) == ("postgres", "0123abcd")
     assert found["NAME"] == SERVICES["postgres"]["environment"]["POSTGRES_DB"]
     assert found["USER"] == SERVICES["postgres"]["environment"]["POSTGRES_USER"]

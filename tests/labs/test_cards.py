@@ -8,7 +8,7 @@ import time
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from sandboxes import settings as ours
+from sandboxes import environment
 from sandboxes.labs import cards, joining, links, mailing
 from sandboxes.labs.models import Course, Enrollment
 from sandboxes.lifecycle import audit
@@ -168,7 +168,7 @@ def test_a_title_with_line_breaks_makes_no_header(class_of, ines, mail):
 
 
 def test_the_mail_servers_address_is_read():
-    found = ours._mailers("smtp://me%40x:p%2Fw@mail.example.org")["default"]["OPTIONS"]
+    found = environment.mailers("smtp://me%40x:p%2Fw@mail.example.org")["default"]["OPTIONS"]
     assert (found["host"], found["port"], found["use_tls"], found["use_ssl"]) == (
         "mail.example.org",
         587,
@@ -176,12 +176,12 @@ def test_the_mail_servers_address_is_read():
         False,
     )
     assert (found["username"], found["password"]) == ("me@x", "p/w")
-    assert ours._mailers("smtps://h")["default"]["OPTIONS"]["port"] == 465
-    assert ours._mailers("smtp://h:25?tls=0")["default"]["OPTIONS"]["use_tls"] is False
-    assert ours._mailers("") == {}
+    assert environment.mailers("smtps://h")["default"]["OPTIONS"]["port"] == 465
+    assert environment.mailers("smtp://h:25?tls=0")["default"]["OPTIONS"]["use_tls"] is False
+    assert environment.mailers("") == {}
 
 
 @pytest.mark.parametrize("url", ["http://h", "smtp://", "smtp://h:many", "mail"])
 def test_an_address_that_is_none_stops_the_start(url):
     with pytest.raises(ImproperlyConfigured, match="SANDBOX_EMAIL_URL"):
-        ours._mailers(url)
+        environment.mailers(url)

@@ -7,7 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from sandboxes import settings as ours
+from sandboxes import environment
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import audit, feeds
@@ -64,11 +64,11 @@ def test_a_session_is_no_token(client, root):
 def test_a_token_comes_from_a_file_and_is_not_short(tmp_path):
     path = tmp_path / "token"
     path.write_text("0123456789abcdef\n")
-    assert ours._secret("X", "", str(path)) == "0123456789abcdef"
+    assert environment.secret("X", "", str(path)) == "0123456789abcdef"
     with pytest.raises(ImproperlyConfigured, match="X must have at least 16"):
-        ours._secret("X", "short", "")
+        environment.secret("X", "short", "")
     with pytest.raises(ImproperlyConfigured, match="X_FILE cannot be read"):
-        ours._secret("X", "", str(tmp_path / "none"))
+        environment.secret("X", "", str(tmp_path / "none"))
 
 
 def test_sandboxes_by_status_and_what_is_under_way(scrape, row):
