@@ -20,6 +20,7 @@ from sandboxes.live.ending import Ending, Hooks
 from sandboxes.live.terminal import LiveTerminal
 from sandboxes.models import Outcome, Sandbox, Terminal
 
+from . import usage
 from .recordings import TerminalRecording
 
 log = logging.getLogger(__name__)
@@ -120,6 +121,7 @@ class Shell:
         return by_itself and (self.never_began() or ending.exit_code in KILLED)
 
     def typed(self) -> None:
+        usage.watch.typed(self.sandbox.pk)
         if time.monotonic() - self._touched > TOUCH_EVERY:
             self._touched = time.monotonic()
             self._touching = asyncio.ensure_future(off(terminals.touch, self.sandbox.pk))

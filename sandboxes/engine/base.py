@@ -234,6 +234,10 @@ class Engine(Protocol):
         """One sample a second until ``stop()`` or the container ends. Raises NotFound."""
         ...
 
+    def cpu_time(self, native_id: str) -> float:
+        """Seconds of CPU that it has used since it was started, all cores together. Raises NotFound."""
+        ...
+
     def images(self) -> Sequence[LocalImage]:
         """The images that are present."""
         ...

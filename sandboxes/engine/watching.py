@@ -59,6 +59,12 @@ class Watching:
                 elif raw and not self._runs(native_id):
                     return
 
+    def cpu_time(self, native_id: str) -> float:
+        """At once (one-shot): the engine's usual answer waits a second or two for a second reading."""
+        with self.connection.control(reading=True) as api:
+            raw = api.stats(native_id, stream=False, one_shot=True)
+        return float(((raw.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0) / 1e9
+
     def _help_to_end(self, seen: EngineEvent) -> None:
         """Another process ends this container: our unread connections must not delay it."""
         fatal = seen.action == "kill" and seen.attributes.get("signal") in ("9", "15")

@@ -44,6 +44,11 @@ class RecipeForm(forms.Form):
         error_messages={"invalid": "A whole number of minutes.", "min_value": "At least one minute.",
                         "max_value": "At most a day."},
     )  # fmt: skip
+    idle = forms.IntegerField(
+        min_value=2, max_value=24 * 60, required=False,
+        error_messages={"invalid": "A whole number of minutes.", "max_value": "At most a day.",
+                        "min_value": "At least two minutes, or nothing."},
+    )  # fmt: skip
     network = forms.ChoiceField(choices=Network.choices, required=False)
     isolation = forms.ChoiceField(choices=Isolation.choices, required=False)
     recording = forms.ChoiceField(choices=RecordingPolicy.choices, required=False)
@@ -93,6 +98,7 @@ class RecipeForm(forms.Form):
             "image": given["image"],
             "network": given["network"] or Network.NONE,
             "isolation": given["isolation"] or Isolation.STANDARD,
+            "idle": (given["idle"] or 0) * 60,
             "recording": given["recording"] or RecordingPolicy.OFF,
             "recording_keystrokes": given["recording_keystrokes"],
         }
@@ -114,6 +120,7 @@ def initial(version: TemplateVersion | None, base: int) -> dict[str, Any]:
         "title": version.template.title, "sheet": version.sheet, "image": version.image_id, "base": base,
         "memory": format_size(version.memory), "cpus": f"{version.cpus.normalize():f}", "pids": version.pids,
         "network": version.network, "isolation": version.isolation, "lasts": version.lifetime // 60,
+        "idle": version.idle // 60 or "",
         "recording": version.recording,
         "recording_keystrokes": version.recording_keystrokes,
     }  # fmt: skip

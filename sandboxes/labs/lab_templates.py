@@ -15,7 +15,7 @@ from . import opening, seats, trail
 from .models import Course, Enrollment, Lab, LabStatus, LabTemplate, Seat, TemplateVersion
 
 TRIAL = timedelta(hours=1)
-KEPT = ("sheet", "image", "memory", "cpus", "pids", "network", "isolation", "lifetime", "recording",
+KEPT = ("sheet", "image", "memory", "cpus", "pids", "network", "isolation", "lifetime", "idle", "recording",
         "recording_keystrokes", "files", "files_names")  # fmt: skip
 """What a version holds, and what a clone takes along."""
 

@@ -141,7 +141,7 @@ def start(seat: Seat, origin: audit.Origin | None = None) -> None:
             seat.enrollment.user, version.image, origin=origin or trail.worker_for(seat), name=_name(seat),
             memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
             lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
-            recording=recorded.asked(version), lent=True, isolation=version.isolation,
+            recording=recorded.asked(version), lent=True, isolation=version.isolation, idle=version.idle,
         )  # fmt: skip
     except Refused as refusal:
         fail(seat, str(refusal))

@@ -91,6 +91,12 @@ def tell(what: Lab | Seat, text: str, by: str = "") -> Message:
     return made
 
 
+def tell_of_sandbox(sandbox: Sandbox, text: str) -> None:
+    """A message to the seat that holds this sandbox, where there is one (SANDBOX_TELLER)."""
+    for seat in Seat.objects.filter(sandbox=sandbox).select_related("lab").defer("lab__version"):
+        tell(seat, text)
+
+
 def nudge(what: Lab | Seat, kind: str = "changed", **facts: Any) -> None:
     """Tell the pages of this lab, or of this seat and its lab, once the transaction is through."""
     lab = what.lab_id if isinstance(what, Seat) else what.pk

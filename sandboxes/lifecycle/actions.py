@@ -35,6 +35,7 @@ from . import (
     steps,
     strictness,
     transitions,
+    usage,
     work,
 )
 from .recording_policy import Policy, of_image, strictest
@@ -83,14 +84,15 @@ def launch(
     recording: Policy = NO_POLICY,
     lent: bool = False,
     isolation: str | None = None,
+    idle: int | None = None,
 ) -> Sandbox:
     """Put a new sandbox on record and have it made; the record is there before the container.
 
     What is left out is as the image has it; ``recording`` is asked for beside the image's own and the
-    install's, and ``isolation`` (standard, strict) beside the image's: the strictest holds. The same
-    ``launch_key`` of the same owner returns the first sandbox; ``lent``: it counts in no quota of the
-    owner's. Raises Refused (on record by then) for input at fault or a full quota. Not inside a
-    transaction.
+    install's, and ``isolation`` (standard, strict) beside the image's: the strictest holds. ``idle``:
+    seconds without use after which it is stopped, 0 for never. The same ``launch_key`` of the same owner
+    returns the first sandbox; ``lent``: it counts in no quota of the owner's. Raises Refused (on record
+    by then) for input at fault or a full quota. Not inside a transaction.
     """
     key = _key(launch_key)
     known = _launched(owner, key)
@@ -105,6 +107,7 @@ def launch(
         strictness.apply(sandbox, isolation)
         guard.check(sandbox)
         sandbox.auto_remove, sandbox.launch_key, sandbox.lent = bool(auto_remove), key, lent
+        sandbox.idle_limit = usage.limit_for(sandbox, offered, idle)
         mine = _born(sandbox, origin)
     except Refused as refusal:
         refusals.record("sandbox.launch", origin, refusal, owner=owner.get_username())
@@ -195,7 +198,7 @@ _CLEAN: dict[str, Any] = {
 def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
     facts = {"image": sandbox.image_reference, "memory": sandbox.memory, "cpus": str(sandbox.cpus),
              "pids": sandbox.pids, "lifetime": sandbox.lifetime, "network": sandbox.network,
-             "isolation": sandbox.isolation, "disk": sandbox.disk,
+             "isolation": sandbox.isolation, "disk": sandbox.disk, "idle": sandbox.idle_limit,
              "environment": sorted(sandbox.environment), "recording": sandbox.recording,
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
     room = budget.limit()
@@ -344,6 +347,10 @@ def _extend(sandbox: Sandbox, origin: audit.Origin, seconds: int | None) -> Resu
             break
         until = _later_end(row, by)
         if until is None:
+            if usage.is_warned(row) and transitions.amend(
+                row, "extend", origin, where=Q(), facts={"until": "as before, and counted as used"}
+            ):
+                return Result(True, False, f"{row.name} goes on: this counted as use.")
             most = format_duration(quotas.lifetime_limit(row))
             return Result(False, False, f"{row.name} has the longest time there is: {most}.", "info")
         facts = {"until": until.isoformat(timespec="seconds")}

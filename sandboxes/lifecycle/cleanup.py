@@ -27,7 +27,23 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError
 from sandboxes.models import Lease, Sandbox, Status
 
-from . import actions, audit, commands, disk, guard, images, lease, process, recordings, terminals, work
+from . import (
+    actions,
+    audit,
+    commands,
+    disk,
+    guard,
+    idle,
+    images,
+    lease,
+    process,
+    recordings,
+    terminals,
+    usage,
+    work,
+)
+from .paces import Every as _Every
+from .paces import Tries as _Tries
 from .reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -41,6 +57,8 @@ PATIENCE = 10.0
 PATIENCE_ONCE = 60.0
 LOOK_EVERY = 30.0
 MEASURE_EVERY = 4.0
+USE_EVERY = 15.0
+"""Seconds between two looks at what is used."""
 PRUNE_EVERY = 3600.0
 CLEAR_EVERY = 60.0
 """Seconds between two looks at whether recordings are too old or too many."""
@@ -91,6 +109,7 @@ def run_round(
         _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
         jobs += _do(report, "", _ended, []) or []
         _do(report, "full", _watch_disk)
+        _do(report, "idle", _watch_use) if expire else None
         beat()
         _wait(report, jobs, beat, patience)
         _do(report, "full", _watch_disk)
@@ -201,12 +220,18 @@ def _watch_disk() -> int:
     return disk.watch() if _measuring.is_due() else 0
 
 
+def _watch_use() -> int:
+    """What nobody uses is warned, and stopped."""
+    return idle.watch() if _idling.is_due() else 0
+
+
 def _prune() -> int:
     """Output that nobody looks at any more, and the leases of processes long dead."""
     if not _pruning.is_due():
         return 0
     now = timezone.now()
-    Lease.objects.filter(name__startswith="process:", until__lt=now - timedelta(days=1)).delete()
+    mine = Q(name__startswith="process:") | Q(name__startswith=usage.NAME)
+    Lease.objects.filter(mine, until__lt=now - timedelta(days=1)).delete()
     return commands.prune(now - timedelta(days=settings.SANDBOX_KEEP_DAYS))
 
 
@@ -226,40 +251,11 @@ def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = No
     return result
 
 
-class _Every:
-    """Due at first, and then once in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = 0.0
-
-    def is_due(self) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._seconds
-        return True
-
-
-class _Tries:
-    """What failed is tried again after 10 s, 20 s ... at most 5 min, so that the trail stays readable."""
-
-    def __init__(self) -> None:
-        self._failed: dict[str, tuple[float, float]] = {}
-
-    def is_too_soon(self, pk: str) -> bool:
-        return pk in self._failed and time.monotonic() < self._failed[pk][0]
-
-    def note(self, pk: str, went_well: bool) -> None:
-        delay = min(2 * self._failed.pop(pk, (0, 5.0))[1], 300.0)
-        if not went_well:
-            self._failed[pk] = (time.monotonic() + delay, delay)
-
-
 _tries = _Tries()
 _looking = _Every(LOOK_EVERY)
 _measuring = _Every(MEASURE_EVERY)
 _engine: dict[str, Any] = {}
+_idling = _Every(USE_EVERY)
 _pruning = _Every(PRUNE_EVERY)
 _clearing = _Every(CLEAR_EVERY)
 

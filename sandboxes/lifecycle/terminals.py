@@ -181,7 +181,7 @@ def ran_out_of_memory(sandbox_id: str) -> bool:
 
 
 def touch(sandbox_id: str) -> None:
-    """Somebody works in it: note the time, which the idle clock will want."""
+    """Somebody works in it: note the time, for walls of a class. What the idle clock wants is usage.py's."""
     Sandbox.objects.filter(pk=sandbox_id).update(last_activity_at=timezone.now())
 
 

@@ -61,6 +61,10 @@ class Registry:
         found = (task for (sandbox, _), task in self._open.items() if sandbox == sandbox_id)
         return [task.result() for task in found if _is_up(task)]
 
+    def up(self) -> list[tuple[str, LiveTerminal]]:
+        """All open terminals, each with its sandbox's id."""
+        return [(sandbox, task.result()) for (sandbox, _), task in self._open.items() if _is_up(task)]
+
     def find(self, key: Key) -> LiveTerminal | None:
         """The terminal of that name if it is open: for who only looks."""
         task = self._open.get(key)

@@ -59,6 +59,12 @@ class Image(models.Model):
     cpus = models.DecimalField(max_digits=5, decimal_places=2, default=1)
     pids = models.PositiveIntegerField(default=256)
     lifetime = models.PositiveIntegerField(default=3600, help_text="Seconds.")
+    idle = models.PositiveIntegerField(
+        "idle limit",
+        null=True,
+        blank=True,
+        help_text="Seconds without use after which a sandbox is stopped; 0: never; empty: the install's.",
+    )
     workdir = models.CharField(max_length=255, default="/workspace")
     runs_as_root = models.BooleanField(
         default=False, help_text="Root inside, with five capabilities; otherwise uid 1000."

@@ -76,7 +76,9 @@ class Sandbox(models.Model):
     a launch stands: waiting, pulling, starting. ``environment_name``, ``host``, ``native_id`` and
     ``generation`` are the ref: where its container is, and which one of several it is. ``lent``: it was
     launched for its owner by a wing above, and counts in no quota of theirs. ``recording`` is the policy
-    of its launch: a later one does not change what people were told.
+    of its launch: a later one does not change what people were told. ``idle_limit``: seconds without use
+    after which it is stopped (0: never); ``used_at`` and ``used_how`` what was seen of use last,
+    ``idle_warned_at`` since when it is warned: see lifecycle.idle.
     """
 
     id = models.CharField(primary_key=True, max_length=24, default=sandbox_id, editable=False)
@@ -96,6 +98,7 @@ class Sandbox(models.Model):
     environment = models.JSONField(default=dict, blank=True)
     auto_remove = models.BooleanField(default=False)
     lifetime = models.PositiveIntegerField()
+    idle_limit = models.PositiveIntegerField(default=0)
     lent = models.BooleanField(default=False, editable=False)
     launch_key = models.CharField(max_length=64, null=True, blank=True)
     recording = models.CharField(
@@ -124,6 +127,9 @@ class Sandbox(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
     last_activity_at = models.DateTimeField(null=True, blank=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_how = models.CharField(max_length=10, blank=True, default="")
+    idle_warned_at = models.DateTimeField(null=True, blank=True)
     changed_at = models.DateTimeField(default=timezone.now, db_index=True)
 
     taken_back: bool | None = None

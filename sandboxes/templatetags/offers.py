@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from sandboxes.engine import get_engine
+from sandboxes.lifecycle import usage
 from sandboxes.lifecycle.transitions import TABLE, Transition, allowed
 from sandboxes.models import Command, CommandStatus, Sandbox, Status
 from sandboxes.units import format_duration
@@ -71,6 +72,8 @@ def possible(sandbox: Sandbox) -> list[Transition]:
 
 def label(row: Transition, sandbox: Sandbox) -> str:
     """The word on the button: the table's, or a better one for where the sandbox is."""
+    if row.action == "extend" and sandbox.status == Status.RUNNING and usage.is_warned(sandbox):
+        return "Keep running"
     if row.action == "extend":
         return f"+ {format_duration(settings.SANDBOX_EXTEND_BY)}"
     if row.action == "start" and sandbox.status == Status.FAILED:

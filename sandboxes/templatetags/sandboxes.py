@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from sandboxes.lifecycle import event_words, quotas, strictness
+from sandboxes.lifecycle import event_words, idle, quotas, strictness
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Sandbox
 from sandboxes.units import format_duration, format_size
@@ -34,6 +34,7 @@ for one in (offers.label, offers.consequence, offers.tale, offers.queued, offers
     register.filter(one)
 register.filter("sandboxes_limit", quotas.sandboxes_limit)
 register.filter("kept_in_memory", strictness.told)
+register.filter("use", idle.told)
 register.filter("sentence", event_words.sentence)
 register.filter("memory_limit", quotas.memory_limit)
 
@@ -86,6 +87,12 @@ def ago(at: datetime | None) -> str:
         return "–"
     seconds = (timezone.now() - at).total_seconds()
     return "just now" if seconds < 10 else f"{format_duration(seconds)} ago"
+
+
+@register.filter
+def until(at: datetime | None) -> str:
+    """How long until then: "4 min"; "–" for None."""
+    return "–" if at is None else format_duration(max((at - timezone.now()).total_seconds(), 0))
 
 
 @register.filter

@@ -19,6 +19,7 @@ ORDER = (Outcome.REQUESTED, Outcome.OK, Outcome.FAILED, Outcome.REFUSED)
 PHRASES = {
     "sandbox.launch": ("launched it", "it is running", "it could not be launched"),
     "sandbox.extend": ("is giving it more time", "gave it more time", "could not give it more time"),
+    "sandbox.idle": (*3 * ("warned that nobody uses it",),),
     "sandbox.disk": (*3 * ("warned that its disk is nearly full",),),
     "sandbox.view": (*3 * ("looked at it",), "was not let in"),
     "socket.open": (*3 * ("opened a socket",), "was refused a socket"),

@@ -128,6 +128,11 @@ class FakeEngine(Machinery):
         with self._lock:
             return {native_id: one.written for native_id, one in self.containers.items()}
 
+    def cpu_time(self, native_id: str) -> float:
+        """What a test put into the container's ``cpu``."""
+        self._call("cpu_time", native_id)
+        return self._get(native_id).cpu
+
     def reach(self, image: str) -> Reach:
         self._call("reach", image)
         return self.reached

@@ -41,6 +41,7 @@ class FakeContainer:
     state: ContainerState
     processes: list[FakeExec | FakeTerminal] = field(default_factory=list)
     written: int = 0
+    cpu: float = 0.0
 
 
 def default_sample(native_id: str, count: int) -> StatsSample:

@@ -106,4 +106,5 @@ def fresh_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "_tries", cleanup._Tries())
     monkeypatch.setattr(cleanup, "_looking", cleanup._Every(0))
     monkeypatch.setattr(cleanup, "_engine", {})
+    monkeypatch.setattr(cleanup, "_idling", cleanup._Every(0))
     monkeypatch.setattr(cleanup, "_pruning", cleanup._Every(0))

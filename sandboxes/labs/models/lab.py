@@ -60,6 +60,7 @@ class TemplateVersion(models.Model):
     network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
     isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.STANDARD)
     lifetime = models.PositiveIntegerField(default=90 * 60, help_text="Seconds that a lab of it lasts.")
+    idle = models.PositiveIntegerField(default=0, help_text="Seconds without use until it stops; 0: never.")
     recording = models.CharField(max_length=10, choices=RecordingPolicy.choices, default=RecordingPolicy.OFF)
     recording_keystrokes = models.BooleanField(default=False)
     files = models.BinaryField(null=True, blank=True)
