@@ -106,7 +106,11 @@ class Wires:
 
 @contextlib.contextmanager
 def meanwhile(seconds: float, work: Callable[[], object]) -> Iterator[None]:
-    """Do ``work`` in another thread if what is done inside takes longer than ``seconds``."""
+    """Do ``work`` in another thread if what is done inside takes longer than ``seconds``.
+
+    What was begun is over afterwards: a signal meant for what is being stopped must not reach what is
+    started next.
+    """
     timer = threading.Timer(seconds, work)
     timer.daemon = True
     timer.start()
@@ -114,6 +118,7 @@ def meanwhile(seconds: float, work: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+        timer.join()
 
 
 def _read_ahead(sock: Any, reader: Any) -> bytes:

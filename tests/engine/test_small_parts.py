@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from sandboxes.engine.hardening import ImageFacts
 from sandboxes.engine.health import Health
 from sandboxes.engine.marks import check_marker, mark, sweep_argv
 from sandboxes.engine.terminal import clamp
+from sandboxes.engine.wire import meanwhile
 from sandboxes.engine.workspace import first_file, folder, needs_folder, owner_of
 
 SPEC = ContainerSpec("sb_x", "image", 64 << 20, 1, 64)
@@ -115,3 +117,18 @@ def test_health_remembers_the_first_failure_in_a_row():
 def test_sizes_are_held_to_what_programs_survive():
     assert clamp(0, -1) == (1, 1)
     assert clamp(70000, 500) == (500, 500)
+
+
+def test_what_was_begun_meanwhile_is_over_afterwards():
+    """A TERM for a container that is being stopped must not reach it when it runs again."""
+    begun, may_end, over = threading.Event(), threading.Event(), []
+
+    def work():
+        begun.set()
+        may_end.wait(20)
+        over.append(True)
+
+    with meanwhile(0, work):
+        assert begun.wait(20)
+        threading.Timer(0.2, may_end.set).start()
+    assert over
