@@ -1,0 +1,221 @@
+"""A Docker Engine of a test's own, which it may kill: own data, own containerd, own network namespace.
+
+Nothing of it is shared with the machine's engine, and nothing of it is left: its processes are known
+by its folder in their command line, those of its containers by their control group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from sandboxes.management.supervisor import die_with
+from tests.fakes.engine import STARTER
+from tests.fakes.processes import wait_until
+
+CGROUPS = Path("/sys/fs/cgroup")
+PREFIX = "sandboxes-engine-"
+DAEMONS, SHIMS = ("dockerd", "containerd"), ("containerd-shim",)
+
+
+class PrivateEngine:
+    """One engine in one folder. ``data`` is its data root: inside of the folder unless given."""
+
+    def __init__(self, folder: Path, data: Path | None = None) -> None:
+        self.folder, self.data = folder, data or folder / "data"
+        self.socket = folder / "engine.sock"
+        self.host = f"unix://{self.socket}"
+        self.group = folder.name
+        self.process: subprocess.Popen[bytes] | None = None
+        self._configure(live_restore=False)
+
+    # -- life -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Have it answer, whatever was left of the last one. Raises RuntimeError with its log's end."""
+        for _ in range(3):
+            self._bury()
+            self._spawn()
+            if wait_until(lambda: self.answers() or not self._lives(), 30) and self.answers():
+                return
+            self.signal(signal.SIGKILL)
+        raise RuntimeError(f"A private engine did not start: {self.log()[-2000:]}")
+
+    def _spawn(self) -> None:
+        log = (self.folder / "log").open("ab")
+        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "dockerd", *self._options()],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": path, "HOME": str(self.folder)},
+            start_new_session=True, preexec_fn=die_with(os.getpid()),
+        )  # fmt: skip
+
+    def _options(self) -> list[str]:
+        options = {
+            "config-file": self.folder / "daemon.json", "data-root": self.data,
+            "exec-root": self.folder / "exec", "pidfile": self.folder / "pid", "host": self.host,
+            "bridge": "none", "iptables": "false", "ip6tables": "false", "userland-proxy": "false",
+            "exec-opt": "native.cgroupdriver=cgroupfs", "cgroup-parent": f"/{self.group}",
+            "log-level": "warn",
+        }  # fmt: skip
+        return [f"--{name}={value}" for name, value in options.items()]
+
+    def _bury(self) -> None:
+        """A new engine takes a dying containerd for a living one, and waits for it in vain."""
+        if self.process is not None:
+            self.process.wait(30)
+        if not wait_until(lambda: not self.pids(DAEMONS), 5):
+            kill(self.pids(DAEMONS))
+            assert wait_until(lambda: not self.pids(DAEMONS), 20)
+        for name in ("pid", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _lives(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def answers(self) -> bool:
+        with contextlib.suppress(Exception), contextlib.closing(self.client(2)) as api:
+            return bool(api.ping())
+        return False
+
+    def signal(self, number: int) -> None:
+        """Send it a signal and wait for its end."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        self.process.wait(60)
+
+    def kill_containerd(self) -> None:
+        """Kill what is below it, and wait until it has another."""
+        pid = self._containerd()
+        os.kill(pid, signal.SIGKILL)
+        assert wait_until(lambda: self._containerd() not in (0, pid) and self.answers(), 30)
+
+    def _containerd(self) -> int:
+        found = self.pids(("containerd",))
+        return found[0] if found else 0
+
+    def live_restore(self, on: bool) -> None:
+        """Whether containers run on while it is away."""
+        self._configure(live_restore=on)
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+        with contextlib.closing(self.client()) as api:
+            assert wait_until(lambda: api.info()["LiveRestoreEnabled"] is on, 20)
+
+    def _configure(self, live_restore: bool) -> None:
+        (self.folder / "daemon.json").write_text(json.dumps({"live-restore": live_restore}))
+
+    def stop(self) -> None:
+        """End it and all its containers, as it is: running, killed or broken."""
+        clear(self.folder, self.group)
+        if self.process is not None:
+            self.process.wait(20)
+
+    # -- to use it --------------------------------------------------------------------------------
+
+    def client(self, timeout: float = 30) -> docker.APIClient:
+        return docker.APIClient(base_url=self.host, version="1.41", timeout=timeout)
+
+    def load(self, reference: str = STARTER) -> None:
+        """An image of the machine's engine, in this one too."""
+        from_here = docker.from_env()
+        with contextlib.closing(from_here), contextlib.closing(self.client()) as api:
+            api.load_image(b"".join(from_here.images.get(reference).save(named=True)))
+
+    def pids(self, names: tuple[str, ...]) -> list[int]:
+        """Its processes whose program's name is one of these (or begins with a shim's)."""
+        return of_folder(self.folder, names)
+
+    def log(self) -> str:
+        return (self.folder / "log").read_text(errors="replace")
+
+
+def of_folder(folder: Path, names: tuple[str, ...]) -> list[int]:
+    """Living processes of these names that have the folder in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            line = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            name = Path(line[0]).name
+            is_one = name in names or (names == SHIMS and name.startswith(SHIMS))
+            if is_one and any(str(folder) in word for word in line[1:]):
+                found.append(int(entry.name))
+    return found
+
+
+def kill(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def groups(group: str) -> list[Path]:
+    """The control groups of an engine's containers, the innermost first."""
+    tops = [place / group for place in (CGROUPS, *CGROUPS.glob("*")) if (place / group).is_dir()]
+    inner = [path for top in tops for path in top.rglob("*") if path.is_dir()]
+    return sorted([*tops, *inner], key=lambda path: -len(path.parts))
+
+
+def inside(group: str) -> list[int]:
+    """The processes of an engine's containers."""
+    found: set[int] = set()
+    for place in groups(group):
+        with contextlib.suppress(OSError):
+            found.update(map(int, (place / "cgroup.procs").read_text().split()))
+    return sorted(found)
+
+
+def clear(folder: Path, group: str) -> None:
+    """Leave nothing of an engine: processes, mounts, sockets, control groups, files."""
+    for names in (DAEMONS, SHIMS):
+        kill(of_folder(folder, names))
+    kill(inside(group))
+    wait_until(lambda: not (of_folder(folder, DAEMONS) or of_folder(folder, SHIMS) or inside(group)), 20)
+    for address in folder.glob("exec/**/address"):
+        Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        if line.split()[1].startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
+    for place in groups(group):
+        with contextlib.suppress(OSError):
+            place.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep() -> None:
+    """What test runs have left that were killed themselves."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            clear(folder, folder.name)
+
+
+def refuse(reason: str) -> None:
+    """Skip on a developer's machine; in CI nothing may be skipped."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@contextlib.contextmanager
+def made(data: Path | None = None, image: str = STARTER) -> Iterator[PrivateEngine]:
+    """A private engine with that image, gone without a trace afterwards."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin"
+    if os.geteuid() or not all(shutil.which(name, path=path) for name in ("dockerd", "unshare")):
+        refuse("a private Docker Engine needs root, dockerd and unshare")
+    sweep()
+    one = PrivateEngine(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")), data)
+    try:
+        one.start()
+        one.load(image)
+        yield one
+    finally:
+        one.stop()
