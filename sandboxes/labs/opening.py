@@ -11,9 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import actions, audit, budget
+from sandboxes.lifecycle import actions, audit, budget, host
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Image
 from sandboxes.units import format_size
@@ -76,10 +74,8 @@ def plan(lab: Lab) -> Plan:
 
 
 def _host_memory() -> int | None:
-    try:
-        return get_engine().info().memory
-    except EngineError:
-        return None
+    found = host.info()
+    return found.memory if found else None
 
 
 def make(version: TemplateVersion, title: str, *, closes_at: datetime, by: audit.Origin,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import Any
+from typing import cast
 
 from django.conf import settings
 
-from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError, EngineInfo
+from sandboxes.engine.base import EngineInfo
 from sandboxes.units import format_size
 
+from .asking import Question
 from .refusals import Refused
 
 KEPT = 5.0
@@ -28,33 +26,8 @@ def check_disk() -> None:
 
 
 def info() -> EngineInfo | None:
-    """The engine as it was a few seconds ago; None while it does not answer."""
-    return _host.info()
+    """The engine as it was a few seconds ago; None while it does not answer, or takes its time."""
+    return _host.answer(KEPT)
 
 
-class _Host:
-    """The engine's own words about itself, asked for now and then by whoever needs them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: tuple[Any, float, EngineInfo | None] = (None, 0.0, None)
-
-    def info(self) -> EngineInfo | None:
-        engine = get_engine()
-        with self._lock:
-            whose, at, found = self._known
-            if whose is not engine or time.monotonic() - at >= KEPT:
-                found = self._ask(engine)
-                self._known = (engine, time.monotonic(), found)
-        return found
-
-    @staticmethod
-    def _ask(engine: Any) -> EngineInfo | None:
-        try:
-            found: EngineInfo = engine.info()
-        except EngineError:
-            return None
-        return found
-
-
-_host = _Host()
+_host = Question(lambda engine: cast(EngineInfo, engine.info()))

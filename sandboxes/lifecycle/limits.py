@@ -18,8 +18,10 @@ from typing import Any
 from django.conf import settings
 
 from sandboxes.engine import get_engine
-from sandboxes.engine.base import MARKER_VARIABLE, EngineError
+from sandboxes.engine.base import MARKER_VARIABLE
 from sandboxes.units import format_duration, format_size, parse_duration, parse_size
+
+from . import host
 
 NAME_LENGTH = 63
 WORKDIR_LENGTH = 255
@@ -207,10 +209,10 @@ class _Host:
         whose, at, cpus = self._known
         if whose is engine and time.monotonic() - at < _INFO_AGE:
             return cpus
-        try:
-            cpus = engine.info().cpus
-        except EngineError:
-            cpus = cpus if whose is engine else None
+        found = host.info()
+        if found is None:  # asked again by the next page
+            return cpus if whose is engine else None
+        cpus = found.cpus
         with self._lock:
             self._known = (engine, time.monotonic(), cpus)
         return cpus

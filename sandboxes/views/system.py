@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db.models import Count, F
@@ -11,15 +12,19 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError
+from sandboxes.engine.base import LocalImage
 from sandboxes.lifecycle import budget, guard, host
+from sandboxes.lifecycle.asking import Question
 from sandboxes.lifecycle.images import canonical
 from sandboxes.models import Image, Isolation, Sandbox
 
 from .web import Request, private, staff_only
 
 FULLEST = 8
+KEPT = 0.0
+"""Seconds for which the engine's list of images is believed: it is asked for each page."""
+
+_stored = Question(lambda engine: cast(Sequence[LocalImage], engine.images()))
 
 
 @require_GET
@@ -59,9 +64,8 @@ class Stored:
 
 def images() -> list[Stored] | None:
     """Largest first; None while the engine does not answer. One with two names is counted twice."""
-    try:
-        found = get_engine().images()
-    except EngineError:
+    found = _stored.answer(KEPT)
+    if found is None:
         return None
     titles = {canonical(image.reference): image.title for image in Image.objects.all()}
     rows = Sandbox.objects.present().values_list("image_reference").annotate(count=Count("pk"))

@@ -18,8 +18,14 @@ from django.utils import timezone
 
 from sandboxes.lifecycle import process
 from sandboxes.models import Lease
+from tests.browser.product import Product
 from tests.fakes.processes import wait_until
 from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
+
+from . import calls, private
+from .house import House
+from .proxy import Proxy, proxy
+from .site import site, small_disk
 
 FULL = os.environ.get("FAULTS") == "full"
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 30))
@@ -114,6 +120,37 @@ def zygotes(transactional_db: None, engine: Any) -> Iterator[Callable[[], Zygote
     yield make
     for one in made:
         one.close()
+
+
+@pytest.fixture(scope="session")
+def private_engine() -> Iterator[private.PrivateEngine]:
+    """An engine that may be killed, and filled."""
+    with private.made() as one:
+        yield one
+
+
+@pytest.fixture(scope="session")
+def way(private_engine: private.PrivateEngine) -> Iterator[Proxy]:
+    """What leads to it, and may misbehave. Whatever went along it is on the closed list."""
+    with proxy(private_engine.folder, private_engine.socket) as made:
+        yield made
+    assert calls.unlisted(made.calls) == []
+
+
+@pytest.fixture(scope="session")
+def product(
+    private_engine: private.PrivateEngine, way: Proxy, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Product]:
+    """The whole product at the end of it, its data on a small disk of its own."""
+    with small_disk(tmp_path_factory.mktemp("site")) as data, site(
+        data, way.host, private_engine.host, SANDBOX_DISK_FLOOR="32m"
+    ) as made:  # fmt: skip
+        yield made
+
+
+@pytest.fixture(scope="session")
+def house(product: Product) -> House:
+    return House(product)
 
 
 def leases_over() -> None:

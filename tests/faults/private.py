@@ -25,19 +25,29 @@ from tests.fakes.processes import wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "sandboxes-engine-"
+NEEDED = ("dockerd", "unshare", "mkfs.ext4", "mount")
 DAEMONS, SHIMS = ("dockerd", "containerd"), ("containerd-shim",)
 
 
 class PrivateEngine:
-    """One engine in one folder. ``data`` is its data root: inside of the folder unless given."""
+    """One engine in one folder, with a disk of its own of so many MiB."""
 
-    def __init__(self, folder: Path, data: Path | None = None) -> None:
-        self.folder, self.data = folder, data or folder / "data"
+    def __init__(self, folder: Path, disk: int) -> None:
+        self.folder, self.data = folder, folder / "data"
         self.socket = folder / "engine.sock"
         self.host = f"unix://{self.socket}"
         self.group = folder.name
         self.process: subprocess.Popen[bytes] | None = None
         self._configure(live_restore=False)
+        self._mount(disk)
+
+    def _mount(self, disk: int) -> None:
+        image = self.folder / "disk"
+        self.data.mkdir()
+        with image.open("wb") as file:
+            file.truncate(disk << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", str(image)], check=True)
+        subprocess.run(["mount", "-o", "loop", str(image), str(self.data)], check=True)
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -98,7 +108,7 @@ class PrivateEngine:
         """Kill what is below it, and wait until it has another."""
         pid = self._containerd()
         os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda: self._containerd() not in (0, pid) and self.answers(), 30)
+        assert wait_until(lambda: self._containerd() not in (0, pid) and self.answers(), 120)
 
     def _containerd(self) -> int:
         found = self.pids(("containerd",))
@@ -114,12 +124,6 @@ class PrivateEngine:
 
     def _configure(self, live_restore: bool) -> None:
         (self.folder / "daemon.json").write_text(json.dumps({"live-restore": live_restore}))
-
-    def stop(self) -> None:
-        """End it and all its containers, as it is: running, killed or broken."""
-        clear(self.folder, self.group)
-        if self.process is not None:
-            self.process.wait(20)
 
     # -- to use it --------------------------------------------------------------------------------
 
@@ -175,8 +179,9 @@ def inside(group: str) -> list[int]:
     return sorted(found)
 
 
-def clear(folder: Path, group: str) -> None:
+def clear(folder: Path) -> None:
     """Leave nothing of an engine: processes, mounts, sockets, control groups, files."""
+    group = folder.name
     for names in (DAEMONS, SHIMS):
         kill(of_folder(folder, names))
     kill(inside(group))
@@ -197,7 +202,7 @@ def sweep() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
-            clear(folder, folder.name)
+            clear(folder)
 
 
 def refuse(reason: str) -> None:
@@ -206,16 +211,17 @@ def refuse(reason: str) -> None:
 
 
 @contextlib.contextmanager
-def made(data: Path | None = None, image: str = STARTER) -> Iterator[PrivateEngine]:
-    """A private engine with that image, gone without a trace afterwards."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin"
-    if os.geteuid() or not all(shutil.which(name, path=path) for name in ("dockerd", "unshare")):
-        refuse("a private Docker Engine needs root, dockerd and unshare")
+def made(disk: int = 512) -> Iterator[PrivateEngine]:
+    """A private engine that has the starter image, gone without a trace afterwards."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    if os.geteuid() or not all(shutil.which(name, path=path) for name in NEEDED):
+        refuse(f"a private Docker Engine needs root and {', '.join(NEEDED)}")
     sweep()
-    one = PrivateEngine(Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-")), data)
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
+        one = PrivateEngine(folder, disk)
         one.start()
-        one.load(image)
+        one.load()
         yield one
     finally:
-        one.stop()
+        clear(folder)

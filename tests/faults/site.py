@@ -34,6 +34,16 @@ def site(data: Path, host: str, by_hand: str, **environment: str) -> Iterator[Pr
         yield made
 
 
+@contextlib.contextmanager
+def small_disk(folder: Path, size: str = "64m") -> Iterator[Path]:
+    """A folder on a file system of its own."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
 def query(product: Product, sql: str, *given: Any) -> list[tuple[Any, ...]]:
     """Rows of its database, past everything."""
     with contextlib.closing(sqlite3.connect(product.data / "db.sqlite3", timeout=20)) as connection:

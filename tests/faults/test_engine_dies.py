@@ -4,86 +4,29 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bench.person import Person
-from tests.browser.product import Product
 from tests.fakes.processes import wait_until
 
 from . import private
-from .site import Shell, act, breaches, is_away, query, ready, settled, site, statuses
+from .house import House
+from .site import Shell, act, breaches, is_away, query, ready, settled, statuses
 
 pytestmark = pytest.mark.engine
 READY = 30.0
 """Seconds after the engine's return until all is right again."""
-LEFT = "54321"
-"""Marks what a shell has begun."""
-
-
-@pytest.fixture(scope="module")
-def engine_of_ours() -> Iterator[private.PrivateEngine]:
-    with private.made() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def product(
-    engine_of_ours: private.PrivateEngine, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Product]:
-    host = engine_of_ours.host
-    with site(tmp_path_factory.mktemp("site"), host, host) as made:
-        yield made
-
-
-class House:
-    """Three sandboxes, one of each kind of rest, and a shell and a command at work in the first."""
-
-    def __init__(self, product: Product) -> None:
-        self.product, self.alice = product, Person(product)
-        self.busy, self.paused, self.stopped = map(self.alice.launch, ("busy", "paused", "stopped"))
-        self.arrange()
-        act(self.alice, self.stopped, "stop")
-        settled(product, {self.stopped: "stopped"}, 20)
-
-    def arrange(self) -> None:
-        """As it was before the last fault."""
-        for pk in (self.busy, self.paused):
-            if statuses(self.product)[pk] == "stopped":
-                act(self.alice, pk, "start")
-        settled(self.product, {self.busy: "running"}, 20)
-        if statuses(self.product)[self.paused] == "running":
-            act(self.alice, self.paused, "pause")
-        settled(self.product, {self.paused: "paused"}, 20)
-
-    def work(self) -> Shell:
-        """A shell with something behind it, and a command."""
-        self.alice.post(f"/sandboxes/{self.busy}/commands/", command=f"sleep {LEFT}1")
-        shell = Shell(self.alice, self.busy)
-        shell.type(f"sleep {LEFT} &\n")
-        assert wait_until(lambda: self.left() == 2, 20), self.product.processes(self.busy)
-        return shell
-
-    def left(self) -> int:
-        """How much of what shells and commands have begun is there."""
-        return self.product.processes(self.busy).count(f"sleep {LEFT}")
-
-
-@pytest.fixture(scope="module")
-def house(product: Product) -> House:
-    return House(product)
 
 
 PLAN = [(number, live) for live in (False, True) for number in (signal.SIGKILL, signal.SIGTERM)]
 
 
 def test_an_engine_that_dies_loses_nothing(
-    engine_of_ours: private.PrivateEngine, house: House, scale: Any, told: Any
+    private_engine: private.PrivateEngine, house: House, scale: Any, told: Any
 ) -> None:
     plan = [one for one in PLAN if scale(one[0] == signal.SIGKILL, True)]
-    waits = [die(engine_of_ours, house, *one) for one in plan * scale(1, 10)]
+    waits = [die(private_engine, house, *one) for one in plan * scale(1, 10)]
     told(deaths=len(waits), ready_after=round(max(waits), 1), rows_lost=0, breaches=0)
 
 
@@ -140,13 +83,13 @@ def afterwards(house: House, shell: Shell, new: str, live: bool) -> None:
 
 
 def test_what_is_below_the_engine_may_die_unnoticed(
-    engine_of_ours: private.PrivateEngine, house: House, scale: Any, told: Any
+    private_engine: private.PrivateEngine, house: House, scale: Any, told: Any
 ) -> None:
     """The engine needs ten seconds to have it again, so the short form only looks that all still goes."""
     for _ in range(scale(0, 10)):
         house.arrange()
         before = statuses(house.product)
-        engine_of_ours.kill_containerd()
+        private_engine.kill_containerd()
         assert statuses(house.product) == before
     house.arrange()
     act(house.alice, house.busy, "pause")
