@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import OperationalError, transaction
-from django.db.backends.base.operations import BaseDatabaseOperations
+from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as given_settings
 
 from sandboxes.engine import set_engine
 from sandboxes.lifecycle import actions, audit, event_words, process, refusals, work
-from sandboxes.models import Event, Image, Sandbox, Status, User, guards
+from sandboxes.models import Event, Image, Sandbox, Status, User
+from tests.emptying import empty
 from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.processes import wait_until
 
-EMPTYINGS = 10
 # a machine shared with others makes any example slow; what an example finds is not a matter of time
 given_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 given_settings.load_profile("shared")
@@ -40,28 +38,10 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def flushable() -> Iterator[None]:
-    """Emptying every table between tests is the one thing the trail's triggers would rightly refuse."""
-    flush = BaseDatabaseOperations.execute_sql_flush
-
-    def once(self: Any, sql_list: list[str]) -> None:
-        with transaction.atomic(using=self.connection.alias):
-            guards.uninstall(self.connection)
-            flush(self, sql_list)
-            guards.install(self.connection)
-
-    def unguarded(self: Any, sql_list: list[str]) -> None:
-        """Again where it met the last words of a socket that is closing: PostgreSQL ends one of the two."""
-        for left in reversed(range(EMPTYINGS)):
-            try:
-                return once(self, sql_list)
-            except OperationalError:
-                if not left:
-                    raise
-                time.sleep(0.2)
-
+def emptied() -> Iterator[None]:
+    """After a test with transactions of its own, the database is emptied our way."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", unguarded)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty)
         yield
 
 
