@@ -52,9 +52,9 @@ class Sweeping(Execs):
                 return len(swept.left)
             inside = kinship.same(host, swept.rows)
             seeds = [inside[pid].born for pid in hidden if pid in inside]
-            if not seeds:  # somebody was just coming or going, a sweep of ours perhaps
-                time.sleep(_PAUSE * 2**look)
             swept = self._sweep_all(native_id, marker, seeds)
+            if not seeds:  # somebody was coming or going: on a busy host our own sweep, which goes late
+                time.sleep(_PAUSE * 2**look)
         return max(len(hidden), len(swept.left))
 
     # -- from the host ----------------------------------------------------------------------------

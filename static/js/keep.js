@@ -14,6 +14,7 @@ function hold(target) {
   const focused = target.contains(document.activeElement) ? document.activeElement : null;
   const menu = target.querySelector("details.menu[open] > summary");
   if (focused || menu) held.set(target.id, { focus: focused && sign(focused), menu: menu && sign(menu) });
+  else held.delete(target.id);
 }
 
 function find(root, wanted) {
@@ -60,4 +61,21 @@ document.addEventListener("htmx:afterSwap", restoreAll);
 document.addEventListener("htmx:afterSettle", () => {
   restoreAll();
   held.clear();
+});
+
+/* What a person does between the two is the later word: a menu that Escape has closed stays closed. */
+function acted() {
+  for (const id of [...held.keys()]) {
+    const root = document.getElementById(id);
+    if (root) hold(root);
+  }
+}
+for (const name of ["keydown", "pointerdown"]) addEventListener(name, acted);
+/* A summary's own turn comes after its click. */
+addEventListener("click", ({ target }) => {
+  const summary = target.closest?.("details.menu > summary");
+  acted();
+  for (const [id, state] of held) {
+    if (summary && document.getElementById(id)?.contains(summary)) state.menu = summary.parentElement.open ? null : sign(summary);
+  }
 });

@@ -165,3 +165,26 @@ def test_a_sandbox_is_launched_paused_and_removed_by_keyboard(alice: Page) -> No
     press("Tab")
     press("Enter")
     expect(badge).to_contain_text("removed")
+
+
+ESCAPED = """() => new Promise((resolve) => {
+  const menu = () => document.querySelector("#room-header details.menu");
+  const escape = () => new KeyboardEvent("keydown", { key: "Escape", bubbles: true });
+  const press = () => document.activeElement.dispatchEvent(escape());
+  document.addEventListener("htmx:afterSwap", () => press(), { once: true });
+  document.addEventListener("htmx:afterSettle", () => resolve(menu().open), { once: true });
+  htmx.trigger("#room-header", "refresh");
+})"""
+
+
+def test_a_menu_that_is_closed_while_its_part_is_replaced_stays_closed(
+    alice: Page, launch: Callable[..., str]
+) -> None:
+    """Between the swap and its settling; without that act it stays open."""
+    alice.goto(f"/sandboxes/{launch(alice)}/")
+    menu = alice.locator("#room-header details.menu")
+    menu.locator("summary").click()
+    quiet = ESCAPED.replace("() => press()", "() => {}")
+    assert alice.evaluate(quiet) is True
+    assert alice.evaluate(ESCAPED) is False
+    expect(menu).not_to_have_attribute("open", "")

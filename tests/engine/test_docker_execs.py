@@ -209,6 +209,10 @@ def commands(engine: Any, native_id: str) -> str:
     return out.decode()
 
 
+def has(text: str, *words: str) -> bool:
+    return all(word in text for word in words)
+
+
 def test_everything_that_was_marked_is_ended(real: Sandboxes, shells: dict[str, str]):
     native_id = real.running(**shells)
     marked = real.engine.exec(native_id, ["sh", "-c", STUBBORN], marker="mine")
@@ -233,7 +237,7 @@ def test_what_cleared_its_environment_is_ended_by_any_shell(real: Sandboxes, she
     native_id = real.running(**shells)
     line = "env -i setsid sleep 76 & exec env -i sh -c 'sleep 77 & sleep 78; true'"
     with closing(real.engine.exec(native_id, ["sh", "-c", line], marker="mine")):
-        assert wait_until(lambda: "sleep78" in commands(real.engine, native_id))
+        assert wait_until(lambda: has(commands(real.engine, native_id), "sleep76", "sleep77", "sleep78"), 30)
         assert real.engine.kill_marked(native_id, "mine") == 0
         assert "sleep7" not in commands(real.engine, native_id)
 
