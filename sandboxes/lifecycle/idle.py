@@ -58,6 +58,7 @@ class Told:
 
     sentence: str
     ends_at: datetime | None = None
+    is_unused: bool = False
     is_soon: bool = False
 
 
@@ -73,7 +74,7 @@ def told(row: Sandbox) -> Told:
     unused = now - since(row)
     if unused < FRESH:
         return Told(f"in use: {_how(row)}; without use for {limit} it is stopped", end)
-    return Told(f"unused for {format_duration(unused.total_seconds())}", end, is_warned(row))
+    return Told(f"unused for {format_duration(unused.total_seconds())}", end, True, is_warned(row))
 
 
 def _how(row: Sandbox) -> str:

@@ -131,3 +131,10 @@ def test_samples_end_soon_after_they_are_told_to(engine: Engine, sandboxes: Sand
     native_id, began = sandboxes.running(), time.monotonic()
     list(engine.stats(native_id, lambda: time.monotonic() - began > 0.2))
     assert time.monotonic() - began < 8
+
+
+def test_cpu_time_grows_with_what_it_computes(engine: Engine, sandboxes: Sandboxes):
+    native_id = sandboxes.running()
+    before = engine.cpu_time(native_id)
+    assert 0 <= before < 60
+    assert engine.cpu_time(native_id) >= before
