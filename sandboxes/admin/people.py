@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -12,12 +13,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from sandboxes.lifecycle import audit, images
+from sandboxes.lifecycle import audit, images, runtimes
 from sandboxes.models import Image, User
 from sandboxes.units import format_size
 
 from .base import origin
 from .recorded import Recorded
+
+HELP = (
+    "Of those that the engine offers beside its usual one. What is promised was measured with the usual one."
+)
+NOT_OFFERED = "The engine does not offer the runtime %(value)s. Choose one of these."
 
 
 @admin.action(description="Pull the selected images now", permissions=["change"])
@@ -26,6 +32,26 @@ def pull_now(modeladmin: Any, request: HttpRequest, rows: QuerySet[Image]) -> No
     for image in rows:
         images.pull(image, origin(request))
     messages.info(request, "Pulling; progress is on the Images page.")
+
+
+class RuntimeForm(forms.ModelForm):
+    """An image; which runtimes there are is asked of the engine."""
+
+    runtime = forms.ChoiceField(required=False, label="Runtime (experimental)")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if "runtime" in self.fields:
+            field: Any = self.fields["runtime"]
+            field.choices = [("", "the engine's usual one"), *self._choices()]
+            field.help_text = HELP
+            field.error_messages["invalid_choice"] = NOT_OFFERED
+
+    def _choices(self) -> list[tuple[str, str]]:
+        """The present one too while the engine does not answer: then nobody can tell."""
+        known = runtimes.offered()
+        names = {self.instance.runtime} - {""} if known is None else set(known)
+        return [(one, f"{one} ({runtimes.EXPERIMENTAL})") for one in sorted(names)]
 
 
 @admin.register(Image)
@@ -41,6 +67,10 @@ class ImageAdmin(Recorded):
     @admin.display(description="here")
     def here(self, image: Image) -> str:
         return format_size(image.size) if image.is_here else "not here"
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
+        """Choices of runtimes are those that the engine offers just now, and the present one."""
+        return super().get_form(request, obj, change, form=RuntimeForm, **options)
 
     def target_of(self, row: Image) -> audit.Target:
         return audit.Target("image", str(row.pk), row.reference)

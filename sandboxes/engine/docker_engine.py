@@ -119,12 +119,20 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
                 cgroup_version=found.get("CgroupVersion", "1"),
                 free_disk=_free_disk(found.get("DockerRootDir", "")),
                 containers_running=found["ContainersRunning"],
+                runtimes=_runtimes(found),
             )
 
     def close(self) -> None:
         self.connection.close()
         self.terminal_threads.shutdown(wait=False, cancel_futures=True)
         self.wrapped_threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _runtimes(found: dict[str, Any]) -> tuple[str, ...]:
+    """By name; the engine's own ways to name its usual one are left out."""
+    usual = found.get("DefaultRuntime")
+    names = found.get("Runtimes") or {}
+    return tuple(sorted(one for one in names if one != usual and not one.startswith("io.containerd.")))
 
 
 def _free_disk(folder: str) -> int | None:

@@ -23,7 +23,7 @@ class ContainerSpec:
     1000:1000 when the image names none or root. ``shell`` is PID 1 and reads an open stdin.
     ``strict``: 1000:1000 in any case, no network, and nothing to write but the working directory and
     /tmp, which are in memory and gone when it stops. ``disk`` is the size of one file at most; of all
-    of them the caller keeps count.
+    of them the caller keeps count. ``runtime``: another of the engine's than its usual one.
     """
 
     sandbox_id: str
@@ -38,6 +38,7 @@ class ContainerSpec:
     root: bool = False
     strict: bool = False
     disk: int = 2 << 30
+    runtime: str = ""
     hostname: str = "sandbox"
 
 
@@ -135,6 +136,8 @@ class EngineInfo:
     cgroup_version: str
     free_disk: int | None
     containers_running: int
+    runtimes: tuple[str, ...] = ()
+    """Those that a spec may ask for, beside the usual one."""
 
 
 @dataclass(frozen=True)

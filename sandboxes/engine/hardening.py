@@ -114,6 +114,7 @@ def host_config(spec: ContainerSpec, network: str) -> Raw:
     return (
         _FIXED
         | (_closed(spec) if spec.strict else {})
+        | ({"Runtime": spec.runtime} if spec.runtime else {})
         | {
             "Memory": spec.memory,
             "MemorySwap": spec.memory,  # the sum of both, so this means: no swap

@@ -24,12 +24,14 @@ from .base import (
     NotFound,
     TimedOut,
     Unreachable,
+    Unsupported,
 )
 from .stats import instant
 
 Raw = dict[str, Any]
 Rule = tuple[str, type[EngineError], str]
 
+NO_RUNTIME = "The engine does not offer the runtime that this sandbox was made for."
 _RULES: tuple[Rule, ...] = (
     ("no space left on device", NoCapacity, "The host's disk is full."),
     ("could not find an available", NoCapacity, "The host has no network addresses left."),
@@ -56,6 +58,8 @@ _RULES: tuple[Rule, ...] = (
     ("range of cpus", EngineError, "The host does not have that many CPUs."),
     ("executable file not found", EngineError, "The image does not have the shell it is said to."),
     ("chdir to cwd", EngineError, "The working directory cannot be used in this image."),
+    ("unknown runtime specified", Unsupported, NO_RUNTIME),
+    ("unknown or invalid runtime", Unsupported, NO_RUNTIME),
     ("invalid reference format", ImageMissing, "That is not a valid image name."),
 )
 _NETWORK_GONE = re.compile(r"network \S+ not found")

@@ -198,7 +198,8 @@ _CLEAN: dict[str, Any] = {
 def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
     facts = {"image": sandbox.image_reference, "memory": sandbox.memory, "cpus": str(sandbox.cpus),
              "pids": sandbox.pids, "lifetime": sandbox.lifetime, "network": sandbox.network,
-             "isolation": sandbox.isolation, "disk": sandbox.disk, "idle": sandbox.idle_limit,
+             "isolation": sandbox.isolation, "disk": sandbox.disk,
+             "idle": sandbox.idle_limit, "runtime": sandbox.runtime,
              "environment": sorted(sandbox.environment), "recording": sandbox.recording,
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
     room = budget.limit()

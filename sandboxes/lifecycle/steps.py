@@ -133,6 +133,7 @@ def spec_of(sandbox: Sandbox) -> ContainerSpec:
         root=sandbox.runs_as_root,
         strict=sandbox.is_strict,
         disk=sandbox.disk,
+        runtime=sandbox.runtime,
         hostname=names.hostname(sandbox.name),
     )
 

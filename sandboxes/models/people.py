@@ -69,6 +69,12 @@ class Image(models.Model):
     runs_as_root = models.BooleanField(
         default=False, help_text="Root inside, with five capabilities; otherwise uid 1000."
     )
+    runtime = models.CharField(
+        max_length=60,
+        blank=True,
+        default="",
+        help_text="Experimental. Another runtime of the engine (runsc, kata); empty: its usual one.",
+    )
     isolation = models.CharField(
         max_length=10,
         choices=Isolation.choices,

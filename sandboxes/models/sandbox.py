@@ -93,6 +93,7 @@ class Sandbox(models.Model):
     pids = models.PositiveIntegerField()
     disk = models.PositiveBigIntegerField(default=DISK)
     isolation = models.CharField(max_length=10, choices=Isolation.choices, default=Isolation.STANDARD)
+    runtime = models.CharField(max_length=60, blank=True, default="")
     network = models.CharField(max_length=10, choices=Network.choices, default=Network.NONE)
     workdir = models.CharField(max_length=255, default="/workspace")
     environment = models.JSONField(default=dict, blank=True)

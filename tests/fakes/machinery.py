@@ -74,6 +74,7 @@ class Machinery:
         self.stats_open = 0
         self.sample: Callable[[str, int], StatsSample] = default_sample
         self.reached = Reach(host=False, metadata=False)
+        self.runtimes: tuple[str, ...] = ()
         self.closed = False
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
