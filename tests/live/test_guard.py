@@ -119,8 +119,11 @@ async def test_a_watched_sandbox_that_is_given_away_shows_no_more_numbers(
     await page.send({"type": "watch", "ids": [running.pk]})
     assert (await page.next("stats"))["rows"]
     await sync_to_async(give_away)(page, alice, running)
-    await page.gather(BOUND)
-    assert await page.quiet(1.5, "stats")
+    for _ in range(10):  # on a busy machine some may still be on their way
+        if await page.quiet(1.5, "stats"):
+            break
+    else:
+        raise AssertionError("The numbers go on.")
     assert page.is_open
 
 
