@@ -63,6 +63,7 @@ register_converter(Link, "link")
 register_converter(Number, "number")
 
 handler400 = "sandboxes.views.errors.bad_request"
+handler500 = "sandboxes.views.errors.failed"
 
 ONE = "sandboxes/<id:pk>/"
 COMMAND = f"{ONE}commands/<id:command>/"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template import loader
+from django.views.defaults import server_error
 
 from sandboxes import unsaid
 from sandboxes.lifecycle import origins, refusals
@@ -24,3 +28,10 @@ def no_token(request: HttpRequest, reason: str = "") -> HttpResponse:
     """403 for a form without its token: an old page, or a page of somebody else's; on record in bounds."""
     refusals.note("page.open", origins.of_request(request), TOKEN, path=unsaid.path_of(request))
     return unkept(render(request, "403_csrf.html", status=403))
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """500, or 503 while the database cannot be used; neither page reads anything."""
+    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+        return unkept(server_error(request))
+    return unkept(HttpResponse(loader.get_template("503.html").render(), status=503))

@@ -23,6 +23,7 @@ from tests.fakes.processes import wait_until
 from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
 
 from . import calls, private
+from .classroom import Classroom
 from .house import House
 from .proxy import Proxy, proxy
 from .site import site, small_disk
@@ -151,6 +152,11 @@ def product(
 @pytest.fixture(scope="session")
 def house(product: Product) -> House:
     return House(product)
+
+
+@pytest.fixture(scope="session")
+def room(house: House) -> Classroom:
+    return Classroom(house)
 
 
 def leases_over() -> None:

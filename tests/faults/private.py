@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ from tests.fakes.processes import wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "sandboxes-engine-"
-NEEDED = ("dockerd", "unshare", "mkfs.ext4", "mount")
+CONFIG = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
+NEEDED = ("dockerd", "containerd", "unshare", "mkfs.ext4", "mount")
 DAEMONS, SHIMS = ("dockerd", "containerd"), ("containerd-shim",)
 
 
@@ -37,8 +39,10 @@ class PrivateEngine:
         self.socket = folder / "engine.sock"
         self.host = f"unix://{self.socket}"
         self.group = folder.name
+        self.below: subprocess.Popen[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self._configure(live_restore=False)
+        (folder / "containerd.toml").write_text(CONFIG)
         self._mount(disk)
 
     def _mount(self, disk: int) -> None:
@@ -52,46 +56,44 @@ class PrivateEngine:
     # -- life -----------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Have it answer, whatever was left of the last one. Raises RuntimeError with its log's end."""
-        for _ in range(3):
-            self._bury()
-            self._spawn()
-            if wait_until(lambda: self.answers() or not self._lives(), 30) and self.answers():
-                return
-            self.signal(signal.SIGKILL)
-        raise RuntimeError(f"A private engine did not start: {self.log()[-2000:]}")
+        """Have it answer. Raises RuntimeError with its log's end."""
+        if self.below is None or self.below.poll() is not None:
+            self.start_below()
+        (self.folder / "pid").unlink(missing_ok=True)
+        self.process = self._spawn("unshare", "--net", "dockerd", *self._options())
+        if not wait_until(lambda: self.answers() or not lives(self.process), 60) or not lives(self.process):
+            raise RuntimeError(f"A private engine did not start: {self.log()[-2000:]}")
 
-    def _spawn(self) -> None:
-        log = (self.folder / "log").open("ab")
+    def start_below(self) -> None:
+        """Have its containerd answer: one of its own, as an init system runs it, and not the engine's child.
+
+        An engine that is killed takes its child along, and the next one mistakes it for alive.
+        """
+        options = {
+            "config": self.folder / "containerd.toml", "root": self.folder / "containerd",
+            "state": self.folder / "state", "address": self.folder / "below.sock", "log-level": "warn",
+        }  # fmt: skip
+        self.below = self._spawn("containerd", *(f"--{name}={value}" for name, value in options.items()))
+        assert wait_until(lambda: reaches(self.folder / "below.sock"), 60), self.log()[-2000:]
+
+    def _spawn(self, *words: str) -> subprocess.Popen[bytes]:
         path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-        self.process = subprocess.Popen(
-            ["unshare", "--net", "dockerd", *self._options()],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"PATH": path, "HOME": str(self.folder)},
-            start_new_session=True, preexec_fn=die_with(os.getpid()),
-        )  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                env={"PATH": path, "HOME": str(self.folder)}, preexec_fn=die_with(os.getpid()),
+            )  # fmt: skip
 
     def _options(self) -> list[str]:
         options = {
             "config-file": self.folder / "daemon.json", "data-root": self.data,
             "exec-root": self.folder / "exec", "pidfile": self.folder / "pid", "host": self.host,
+            "containerd": self.folder / "below.sock",
             "bridge": "none", "iptables": "false", "ip6tables": "false", "userland-proxy": "false",
             "exec-opt": "native.cgroupdriver=cgroupfs", "cgroup-parent": f"/{self.group}",
             "log-level": "warn",
         }  # fmt: skip
         return [f"--{name}={value}" for name, value in options.items()]
-
-    def _bury(self) -> None:
-        """A new engine takes a dying containerd for a living one, and waits for it in vain."""
-        if self.process is not None:
-            self.process.wait(30)
-        if not wait_until(lambda: not self.pids(DAEMONS), 5):
-            kill(self.pids(DAEMONS))
-            assert wait_until(lambda: not self.pids(DAEMONS), 20)
-        for name in ("pid", "exec/containerd/containerd.pid", "exec/containerd/containerd.sock"):
-            (self.folder / name).unlink(missing_ok=True)
-
-    def _lives(self) -> bool:
-        return self.process is not None and self.process.poll() is None
 
     def answers(self) -> bool:
         with contextlib.suppress(Exception), contextlib.closing(self.client(2)) as api:
@@ -104,15 +106,12 @@ class PrivateEngine:
         self.process.send_signal(number)
         self.process.wait(60)
 
-    def kill_containerd(self) -> None:
-        """Kill what is below it, and wait until it has another."""
-        pid = self._containerd()
-        os.kill(pid, signal.SIGKILL)
-        assert wait_until(lambda: self._containerd() not in (0, pid) and self.answers(), 120)
-
-    def _containerd(self) -> int:
-        found = self.pids(("containerd",))
-        return found[0] if found else 0
+    def kill_below(self) -> None:
+        """Kill its containerd, and start another, as an init system does."""
+        assert self.below is not None
+        self.below.kill()
+        self.below.wait(60)
+        self.start_below()
 
     def live_restore(self, on: bool) -> None:
         """Whether containers run on while it is away."""
@@ -136,12 +135,20 @@ class PrivateEngine:
         with contextlib.closing(from_here), contextlib.closing(self.client()) as api:
             api.load_image(b"".join(from_here.images.get(reference).save(named=True)))
 
-    def pids(self, names: tuple[str, ...]) -> list[int]:
-        """Its processes whose program's name is one of these (or begins with a shim's)."""
-        return of_folder(self.folder, names)
-
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")
+
+
+def lives(process: subprocess.Popen[bytes] | None) -> bool:
+    return process is not None and process.poll() is None
+
+
+def reaches(path: Path) -> bool:
+    """Whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        return True
+    return False
 
 
 def of_folder(folder: Path, names: tuple[str, ...]) -> list[int]:
@@ -186,7 +193,7 @@ def clear(folder: Path) -> None:
         kill(of_folder(folder, names))
     kill(inside(group))
     wait_until(lambda: not (of_folder(folder, DAEMONS) or of_folder(folder, SHIMS) or inside(group)), 20)
-    for address in folder.glob("exec/**/address"):
+    for address in folder.glob("state/**/address"):
         Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         if line.split()[1].startswith(f"{folder}/"):

@@ -92,11 +92,14 @@ def breaches(product: Product) -> str:
     return ""
 
 
+PATH = "/ws/sandboxes/{pk}/terminals/{name}/?cols=80&rows=24"
+
+
 class Shell:
     """A terminal's socket, as a page has it."""
 
-    def __init__(self, person: Person, pk: str, name: str = "main") -> None:
-        path = f"/ws/sandboxes/{pk}/terminals/{name}/?cols=80&rows=24"
+    def __init__(self, person: Person, pk: str, name: str = "main", path: str = PATH) -> None:
+        path = path.format(pk=pk, name=name)
         self._stack = contextlib.ExitStack()
         self.socket = self._stack.enter_context(connect(
             person.product.url.replace("http", "ws") + path, origin=Origin(person.product.url),

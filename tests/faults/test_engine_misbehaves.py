@@ -1,0 +1,80 @@
+"""An engine that stalls, is slow, cuts, fails, talks nonsense or refuses, under a site full of people."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.browser.product import Product
+from tests.fakes.processes import wait_until
+
+from .classroom import ROUTES, Classroom, Crowd
+from .house import House
+from .proxy import FINE, MODES, Proxy
+from .site import breaches, is_away, query, ready, statuses
+
+pytestmark = pytest.mark.engine
+PAGE, FILE, RECOVERY = 6.0, 0.3, 10.0
+"""Seconds that a page, a file (95 of 100) and the way back may take."""
+
+
+def test_pages_stay_usable_and_nothing_is_concluded(
+    way: Proxy, room: Classroom, dice: random.Random, scale: Any, told: Any
+) -> None:
+    began, pauses = time.monotonic(), []
+    with Crowd(room, dice) as crowd:
+        while time.monotonic() - began < scale(1, 600):
+            for mode in dice.sample(MODES, len(MODES)):
+                pauses.append(spell(way, room, mode, dice.uniform(*scale((0.8, 1.5), (4, 20)))))
+    told(requests=len(crowd.answers), slowest_page=round(max(one.seconds for one in crowd.answers), 1),
+         files_p95=round(crowd.p95(), 3), recovery=round(max(pauses), 1), spoiled_calls=way.spoiled,
+         answers=dict(Counter(one.status for one in crowd.answers)),
+         missing=dict(Counter(one.route for one in crowd.answers if one.status == 404)))  # fmt: skip
+    wrong = [one for one in crowd.answers if one.seconds > PAGE or one.status in (0, 500)]
+    assert wrong == []
+    assert {one.route for one in crowd.answers} == {path for _, path, _ in ROUTES}
+    assert crowd.p95() <= FILE
+    assert max(pauses) <= RECOVERY
+    assert "Internal Server Error" not in room.product.log()
+    assert wait_until(lambda: breaches(room.product) == "", 60), breaches(room.product)
+
+
+def spell(way: Proxy, room: Classroom, mode: str, seconds: float) -> float:
+    """A while of one mode; nothing is concluded. Gives the seconds until all is right again."""
+    still, before = {pk: statuses(room.product)[pk] for pk in quiet(room)}, vanished(room.product)
+    way.switch(mode)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        seen = statuses(room.product)
+        assert {pk: seen[pk] for pk in still} == still, mode
+    way.switch(FINE)
+    back = time.monotonic()
+    assert wait_until(lambda: ready(room.product) and not is_away(room.house.alice), 60), mode
+    runs(room.product, room.house, f"echo {time.monotonic()}")
+    assert vanished(room.product) == before, mode
+    return time.monotonic() - back
+
+
+def quiet(room: Classroom) -> list[str]:
+    """Those that nobody does anything to."""
+    return [room.house.busy, room.house.paused, room.house.stopped, room.bystander]
+
+
+def vanished(product: Product) -> list[Any]:
+    """Whatever was called lost, or removed by another hand: here nothing ever is."""
+    wrong = "status_reason LIKE 'lost%' OR status_reason LIKE 'removed outside%'"
+    return query(product, f"SELECT id, status, status_reason FROM sandboxes_sandbox WHERE {wrong}")
+
+
+def runs(product: Product, house: House, command: str) -> None:
+    """Have a command run to its end."""
+    house.alice.post(f"/sandboxes/{house.busy}/commands/", command=command)
+    sql = "SELECT status FROM sandboxes_command WHERE text = ? AND status = 'exited'"
+    assert wait_until(lambda: bool(query(product, sql, command)), 60), query(
+        product, "SELECT id, status, reason FROM sandboxes_command ORDER BY created_at DESC LIMIT 5"
+    )
