@@ -163,7 +163,7 @@ class Engine(Protocol):
     def reach(self, image: str) -> Reach:
         """Look from a throwaway container of ``image`` at what a sandbox with internet reaches.
 
-        About a second. Raises Unsupported where the bridge is on another machine, ImageMissing.
+        About a second; some more where the bridge is on another machine. Raises ImageMissing.
         """
         ...
 

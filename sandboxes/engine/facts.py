@@ -146,6 +146,8 @@ class Reach:
 
     host: bool
     metadata: bool
+    is_near: bool = True
+    """Whether a port of the host was opened for it; else the host's answers were looked at."""
 
 
 @dataclass(frozen=True)

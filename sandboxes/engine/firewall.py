@@ -9,6 +9,7 @@ Sources: iptables(8); "Packet filtering and firewalls" of the Docker manual (DOC
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ from ipaddress import ip_network
 from .base import Unsupported
 
 _MINUTE = 60
+REJECT = ("-j", "REJECT", "--reject-with", "icmp-admin-prohibited")
+REJECT6 = ("-j", "REJECT", "--reject-with", "icmp6-adm-prohibited")
+"""Said so, a probe tells it from a host that is reached and has nobody at that port (probing.py)."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,18 @@ class Rule:
 
 def rules(bridge: str, refused: Sequence[str]) -> list[Rule]:
     """All of a bridge. ``refused``: networks beyond the host that a sandbox must not reach."""
-    found = [Rule("iptables", "INPUT", ("-i", bridge, "-j", "REJECT"))]
+    found = [Rule("iptables", "INPUT", ("-i", bridge, *REJECT))]
     if shutil.which("ip6tables"):
-        found.append(Rule("ip6tables", "INPUT", ("-i", bridge, "-j", "REJECT")))
+        found.append(Rule("ip6tables", "INPUT", ("-i", bridge, *REJECT6)))
     for network in refused:
         if ip_network(network).version == 4:  # the bridge routes no other
-            found.append(Rule("iptables", "DOCKER-USER", ("-i", bridge, "-d", network, "-j", "REJECT")))
+            found.append(Rule("iptables", "DOCKER-USER", ("-i", bridge, "-d", network, *REJECT)))
     return found
+
+
+def script(wanted: Sequence[Rule]) -> str:
+    """The same as lines for a shell, for a host on which this product is not."""
+    return "\n".join(f"{shlex.join(rule.argv('-C'))} || {shlex.join(rule.argv('-I'))}" for rule in wanted)
 
 
 def missing(wanted: Sequence[Rule]) -> list[Rule]:

@@ -13,21 +13,37 @@ from .containers import Containers
 from .exec_stream import Execs
 
 METADATA = "169.254.169.254"
+PORTS = "22 2375 39999"
+"""Of the engine's host, when none can be opened there for the purpose."""
 _LINE = """
+try() { echo | timeout 5 nc -w 2 "$1" "$2" 2>&1 > /dev/null; }
 say_if_reached() {
-  echo | timeout 5 nc -w 2 "$2" "$3" > /dev/null 2>&1
+  try "$2" "$3" > /dev/null
   case $? in 0|124|143) echo "$1" ;; *) return 1 ;; esac
 }
+say_if_answered() {
+  said=$(try "$2" "$3"); code=$?
+  case "$code $said" in 0*|124*|143*|*refused*) echo "$1" ;; *) return 1 ;; esac
+}
 nc -l -p 1099 > /dev/null < /dev/null &
-for try in 1 2 3 4 5 6 7 8; do
+for again in 1 2 3 4 5 6 7 8; do
   say_if_reached self 127.0.0.1 1099 && break
   sleep 0.1
 done
-say_if_reached host "$1" "$2"
+say_if_answered refusing 127.0.0.1 1
+if [ "$2" ]; then
+  say_if_reached host "$1" "$2"
+else
+  for port in $4; do say_if_answered host "$1" "$port" && break; done
+fi
 say_if_reached metadata "$3" 80
 echo done
 """
-"""That it reaches itself shows that what it does not reach is kept from it."""
+"""That it reaches itself, and hears its own refusal, shows that what it does not is kept from it.
+
+Where no port of the host can be opened, any answer counts: our rules say "prohibited", which is an
+error of the network, and a host that is reached says "refused", or takes the connection.
+"""
 
 
 class Probing(Containers, Execs):
@@ -35,18 +51,26 @@ class Probing(Containers, Execs):
 
     def reach(self, image: str) -> Reach:
         self._ensure_network()
-        with listening(gateway := self._gateway()) as port:
-            native_id = self.create(_spec(image))
-            try:
-                self.start(native_id)
-                argv = ["sh", "-c", _LINE, "probe", gateway, str(port), METADATA]
-                with closing(self.exec(native_id, argv)) as stream:
-                    said = b"".join(data for _, data in stream).decode(errors="replace").split()
-            finally:
-                self._discard(native_id)
-        if "self" not in said or said[-1] != "done":
+        gateway = self._gateway()
+        try:
+            with listening(gateway) as port:
+                said, is_near = self._said(image, gateway, str(port)), True
+        except Unsupported:  # the bridge is on another machine than we are
+            said, is_near = self._said(image, gateway, ""), False
+        if not {"self", "refusing"} <= set(said) or said[-1] != "done":
             raise EngineError("The probe could not look.", " ".join(said)[:200])
-        return Reach(host="host" in said, metadata="metadata" in said)
+        return Reach(host="host" in said, metadata="metadata" in said, is_near=is_near)
+
+    def _said(self, image: str, gateway: str, port: str) -> list[str]:
+        """What the probe says, word by word."""
+        native_id = self.create(_spec(image))
+        try:
+            self.start(native_id)
+            argv = ["sh", "-c", _LINE, "probe", gateway, port, METADATA, PORTS]
+            with closing(self.exec(native_id, argv)) as stream:
+                return b"".join(data for _, data in stream).decode(errors="replace").split()
+        finally:
+            self._discard(native_id)
 
     def _gateway(self) -> str:
         """The host's own address on the bridge."""

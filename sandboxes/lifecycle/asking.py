@@ -28,10 +28,10 @@ class Question[T]:
         self._lock = threading.Lock()
         self._last: _Asked[T] | None = None
 
-    def answer(self, kept: float) -> T | None:
+    def answer(self, kept: float, patience: float = PATIENCE) -> T | None:
         """What was answered less than ``kept`` seconds ago, or is now; None when nothing is in time."""
         asked = self._current(kept)
-        asked.over.wait(max(asked.began + PATIENCE - time.monotonic(), 0))
+        asked.over.wait(max(asked.began + patience - time.monotonic(), 0))
         return asked.found
 
     def _current(self, kept: float) -> _Asked[T]:

@@ -15,14 +15,17 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError, Unsupported
+from sandboxes.engine.base import Engine, EngineError, Unreachable, Unsupported
 from sandboxes.models import Lease, Network, Sandbox
 
+from .asking import Question
 from .refusals import Refused
 
 NAME = "guard"
 FRESH = timedelta(seconds=60)
 """So long what was seen is believed by whoever starts a sandbox."""
+PATIENCE = 5.0
+"""Seconds that a launch form waits for a look."""
 SHUT = "Sandboxes with internet are not offered at present: the server's network guard is not in place."
 
 
@@ -47,8 +50,14 @@ def seen() -> Seen:
 
 
 def look() -> Seen:
-    """Look now, from inside, and put it on record. Takes a second; not inside a transaction."""
-    guarded, why = _look()
+    """Look now, from inside, and put it on record. Takes a second; not inside a transaction.
+
+    Raises Unreachable: an engine that does not answer says nothing about its guard.
+    """
+    return _noted(*_look(get_engine()))
+
+
+def _noted(guarded: bool | None, why: str) -> Seen:
     found = Seen(timezone.now(), guarded, why)
     report = {"at": found.at.isoformat() if found.at else "", "guarded": guarded, "why": why}
     Lease.objects.update_or_create(
@@ -57,15 +66,22 @@ def look() -> Seen:
     return found
 
 
-def _look() -> tuple[bool | None, str]:
+def _look(engine: Engine) -> tuple[bool | None, str]:
     try:
-        reach = get_engine().reach(settings.SANDBOX_STARTER)
+        reach = engine.reach(settings.SANDBOX_STARTER)
+    except Unreachable:
+        raise
     except EngineError as error:
         return None, f"It could not be looked at: {error}"
+    host = "services of this host" if reach.is_near else "the engine's host, which answers it"
     if reach.host or reach.metadata:
-        places = {"services of this host": reach.host, "the metadata address": reach.metadata}
+        places = {host: reach.host, "the metadata address": reach.metadata}
         return False, f"A sandbox reaches {' and '.join(one for one, is_so in places.items() if is_so)}."
-    return True, "A sandbox reaches neither this host nor the metadata address."
+    where = "this host" if reach.is_near else "the engine's host"
+    return True, f"A sandbox reaches neither {where} nor the metadata address."
+
+
+_asked = Question(_look)
 
 
 def again() -> None:
@@ -76,10 +92,17 @@ def again() -> None:
 
 
 def check(sandbox: Sandbox) -> None:
-    """Raise Refused for a launch with internet while it was seen not to be guarded. Asks nobody."""
+    """Raise Refused for a launch with internet where it is seen not to be guarded.
+
+    What was seen long ago is looked at anew, by one for all who ask; who does not see anything in time
+    leaves it to the start itself (``ensure``). Not inside a transaction.
+    """
     if not _concerns(sandbox):
         return
     last = seen()
+    if not last.is_fresh:
+        answer = _asked.answer(0, PATIENCE)
+        last = _noted(*answer) if answer else last
     if last.is_fresh and not last.guarded:
         raise Refused("network", f"{SHUT} Choose none, or ask an admin.")
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandboxes.engine import firewall
-from sandboxes.engine.base import Reach
+from sandboxes.engine import firewall, probing
+from sandboxes.engine.base import ContainerSpec, Reach, Unsupported
 from sandboxes.engine.containers import bridge_name
 from sandboxes.engine.docker_engine import DockerEngine
-from tests.engine.helpers import INSTALL
+from tests.engine.helpers import INSTALL, run
 from tests.fakes.engine import STARTER
 
 pytestmark = pytest.mark.engine
@@ -60,3 +60,65 @@ def test_what_is_missing_is_named(docker_engine: DockerEngine, rules: list[firew
 def test_the_probe_leaves_nothing_behind(docker_engine: DockerEngine):
     docker_engine.reach(STARTER)
     assert [one for one in docker_engine.list() if one.sandbox_id.startswith("sb_probe")] == []
+
+
+# -- from another machine: nothing can be opened on the host, so its answers are looked at ---------
+
+
+@pytest.fixture
+def afar(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(address: str) -> None:
+        raise Unsupported("The bridge is not on this machine.")
+
+    monkeypatch.setattr(probing, "listening", refused)
+
+
+@pytest.mark.usefixtures("afar")
+def test_from_afar_it_is_seen_all_the_same(docker_engine: DockerEngine, rules: list[firewall.Rule]):
+    found = docker_engine.reach(STARTER)
+    assert (found.host, found.is_near) == (True, False)
+    firewall.apply(rules)
+    assert docker_engine.reach(STARTER) == Reach(host=False, metadata=False, is_near=False)
+    firewall.remove(rules)
+    assert docker_engine.reach(STARTER).host is True
+
+
+@pytest.mark.usefixtures("afar")
+@pytest.mark.parametrize(("target", "reached"), [("DROP", False), ("REJECT", True)])
+def test_other_peoples_rules_are_seen_where_they_can_be_told_from_a_host_that_answers(
+    docker_engine: DockerEngine, target: str, reached: bool
+):
+    docker_engine.reach(STARTER)  # the bridge is there
+    theirs = firewall.Rule("iptables", "INPUT", ("-i", BRIDGE, "-j", target))
+    firewall.apply([theirs])
+    try:
+        assert docker_engine.reach(STARTER).host is reached
+    finally:
+        firewall.remove([theirs])
+
+
+def test_the_commands_for_another_host_are_lines_of_a_shell(rules: list[firewall.Rule]):
+    lines = firewall.script(rules).splitlines()
+    assert len(lines) == len(rules)
+    assert lines[0] == (
+        f"iptables -w -C INPUT -i {BRIDGE} -j REJECT --reject-with icmp-admin-prohibited || "
+        f"iptables -w -I INPUT -i {BRIDGE} -j REJECT --reject-with icmp-admin-prohibited"
+    )
+    for _ in range(2):
+        subprocess.run(["sh", "-ec", firewall.script(rules)], check=True, stderr=subprocess.DEVNULL)
+    assert (firewall.missing(rules), on_the_host()) == ([], 1)
+
+
+def test_names_are_resolved_behind_the_guard(docker_engine: DockerEngine, rules: list[firewall.Rule]):
+    """The engine's own name server is inside the container's network, and asks others from the host."""
+    firewall.apply(rules)
+    spec = ContainerSpec("sb_names", STARTER, 32 << 20, 0.5, 32, network="internet")
+    native_id = docker_engine.create(spec)
+    try:
+        docker_engine.start(native_id)
+        line = "cat /etc/resolv.conf; nslookup sandbox-sb_names"
+        said = run(docker_engine, native_id, "sh", "-c", line)[0].decode()
+        assert "nameserver 127.0.0.11" in said
+        assert "Name:\tsandbox-sb_names" in said
+    finally:
+        docker_engine.remove(native_id)

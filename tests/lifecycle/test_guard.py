@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sandboxes.engine.base import Reach, Unsupported
+from sandboxes.engine.base import EngineError, Reach, Unreachable
 from sandboxes.lifecycle import actions, cleanup, guard
-from sandboxes.models import Event, Lease, Status
+from sandboxes.models import Event, Lease, Sandbox, Status
 from tests.lifecycle.helpers import ALICE, change
 
 pytestmark = pytest.mark.django_db
@@ -42,16 +42,48 @@ def test_guarded_it_starts_and_one_look_serves_several(launch, engine):
         (Reach(True, True), "A sandbox reaches services of this host and the metadata address."),
     ],
 )
-def test_not_guarded_the_first_fails_and_the_next_is_refused(launch, engine, reach, why):
+def test_not_guarded_it_is_refused_in_the_form_the_first_one_too(launch, engine, reach, why):
     engine.reached = reach
+    for _ in range(2):
+        with pytest.raises(actions.Refused, match="Choose none, or ask an admin") as refused:
+            launch(network="internet")
+        assert refused.value.field == "network"
+    assert guard.seen().why == why
+    assert (looks(engine), Sandbox.objects.count(), len(engine.containers)) == (1, 0, 0)
+    assert Event.objects.filter(action="sandbox.launch", outcome="refused").count() == 2
+
+
+def test_the_form_says_so_at_its_field(client, alice, image, engine):
+    engine.reached = OPEN
+    client.force_login(alice)
+    page = client.post("/sandboxes/new/", {"image": image.pk, "network": "internet"})
+    assert page.status_code == 422
+    assert "network guard is not in place. Choose none, or ask an admin." in page.content.decode()
+
+
+def test_what_nobody_sees_in_time_is_left_to_the_start(launch, engine, monkeypatch):
+    monkeypatch.setattr(guard, "PATIENCE", 0)
+    engine.reached = OPEN
+    engine.delay["reach"] = 0.2
     first = launch(network="internet")
-    assert (first.status, first.status_detail) == (Status.FAILED, why)
+    assert (first.status, first.status_detail) == (Status.FAILED, "A sandbox reaches services of this host.")
     assert first.status_reason.startswith(guard.SHUT)
-    with pytest.raises(actions.Refused, match="Choose none, or ask an admin") as refused:
-        launch(network="internet")
-    assert refused.value.field == "network"
-    assert not engine.containers
-    assert Event.objects.filter(action="sandbox.launch", outcome="refused").count() == 1
+
+
+def test_an_engine_that_is_away_says_nothing_about_its_guard(launch, engine):
+    engine.away = Unreachable("away")
+    waiting = launch(network="internet")
+    assert (waiting.status, guard.seen().at) == (Status.QUEUED, None)
+    engine.away = None
+    cleanup.run_round()
+    waiting.refresh_from_db()
+    assert waiting.status == Status.RUNNING
+
+
+def test_from_afar_the_words_are_others(launch, engine):
+    engine.reached = Reach(False, False, is_near=False)
+    launch(network="internet")
+    assert guard.seen().why == "A sandbox reaches neither the engine's host nor the metadata address."
 
 
 def test_without_internet_nobody_looks(launch, engine):
@@ -61,8 +93,9 @@ def test_without_internet_nobody_looks(launch, engine):
 
 
 def test_what_cannot_be_looked_at_is_not_guarded(launch, engine):
-    engine.fail["reach"] = Unsupported("The bridge is not on this machine, so it cannot be looked at.")
-    assert launch(network="internet").status == Status.FAILED
+    engine.fail["reach"] = EngineError("The probe could not look.")
+    with pytest.raises(actions.Refused):
+        launch(network="internet")
     assert guard.seen().guarded is None
 
 
@@ -74,11 +107,11 @@ def test_the_risk_can_be_accepted(launch, engine, settings):
 
 def test_once_it_is_guarded_a_launch_works_without_a_restart(launch, engine):
     engine.reached = OPEN
-    failed = launch(network="internet")
+    with pytest.raises(actions.Refused):
+        launch(network="internet")
     engine.reached = Reach(False, False)
     let_age()
     assert launch(network="internet").status == Status.RUNNING
-    assert actions.start(failed, by=ALICE, wait=None).done
 
 
 def test_a_stopped_one_does_not_start_again_without_the_guard(launch, engine):

@@ -25,6 +25,9 @@ class Command(BaseCommand):
         what.add_argument("--check", action="store_true", help="only say what is missing; exit code 1 then")
         what.add_argument("--remove", action="store_true", help="take the rules away")
         what.add_argument(
+            "--print", action="store_true", help="only print the commands, to run them on the engine's host"
+        )
+        what.add_argument(
             "--if-root", action="store_true", help="for `make run`: say so and go on if it cannot"
         )
 
@@ -45,7 +48,9 @@ class Command(BaseCommand):
     def _do(self, options: dict[str, Any]) -> None:
         bridge = bridge_name(settings.SANDBOX_NETWORK_NAME)
         wanted = firewall.rules(bridge, settings.SANDBOX_NETWORK_REFUSED)
-        if options["check"]:
+        if options["print"]:
+            self.stdout.write(firewall.script(wanted))
+        elif options["check"]:
             lost = firewall.missing(wanted)
             if lost:
                 raise CommandError(
