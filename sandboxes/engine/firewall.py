@@ -37,10 +37,13 @@ class Rule:
         return [self.tool, "-w", verb, self.chain, *self.says]
 
 
-def rules(bridge: str, refused: Sequence[str]) -> list[Rule]:
-    """All of a bridge. ``refused``: networks beyond the host that a sandbox must not reach."""
+def rules(bridge: str, refused: Sequence[str], everywhere: bool = False) -> list[Rule]:
+    """All of a bridge. ``refused``: networks beyond the host that a sandbox must not reach.
+
+    ``everywhere``: also those by tools that this machine has not got.
+    """
     found = [Rule("iptables", "INPUT", ("-i", bridge, *REJECT))]
-    if shutil.which("ip6tables"):
+    if everywhere or shutil.which("ip6tables"):
         found.append(Rule("ip6tables", "INPUT", ("-i", bridge, *REJECT6)))
     for network in refused:
         if ip_network(network).version == 4:  # the bridge routes no other
@@ -49,8 +52,13 @@ def rules(bridge: str, refused: Sequence[str]) -> list[Rule]:
 
 
 def script(wanted: Sequence[Rule]) -> str:
-    """The same as lines for a shell, for a host on which this product is not."""
-    return "\n".join(f"{shlex.join(rule.argv('-C'))} || {shlex.join(rule.argv('-I'))}" for rule in wanted)
+    """The same as lines for a shell, for a host without this product; no rules of a tool that is missing."""
+    return "\n".join(map(_line, wanted))
+
+
+def _line(rule: Rule) -> str:
+    there = f"! command -v {rule.tool} > /dev/null"
+    return " || ".join([there, shlex.join(rule.argv("-C")), shlex.join(rule.argv("-I"))])
 
 
 def missing(wanted: Sequence[Rule]) -> list[Rule]:

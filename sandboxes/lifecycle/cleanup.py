@@ -30,6 +30,7 @@ from sandboxes.models import Lease, Sandbox, Status
 from . import (
     actions,
     audit,
+    brakes,
     commands,
     disk,
     guard,
@@ -230,6 +231,7 @@ def _prune() -> int:
     if not _pruning.is_due():
         return 0
     now = timezone.now()
+    brakes.prune()
     mine = Q(name__startswith="process:") | Q(name__startswith=usage.NAME)
     Lease.objects.filter(mine, until__lt=now - timedelta(days=1)).delete()
     return commands.prune(now - timedelta(days=settings.SANDBOX_KEEP_DAYS))

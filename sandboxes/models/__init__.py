@@ -10,13 +10,14 @@ from .people import Image, User
 from .policy import Isolation
 from .recording import Recording, RecordingPolicy
 from .sandbox import ENDED, LIVE, UP, Network, Sandbox, SandboxQuerySet, Status
-from .trail import Event, EventQuerySet, Lease, Outcome, Seal
+from .trail import Brake, Event, EventQuerySet, Lease, Outcome, Seal
 from .webhook import Delivery, DeliveryState, Webhook
 
 __all__ = [
     "ENDED",
     "LIVE",
     "UP",
+    "Brake",
     "Command",
     "CommandStatus",
     "Cursor",

@@ -146,3 +146,14 @@ class Lease(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Brake(models.Model):
+    """How often something happened until ``until``: tries to sign in (lifecycle.brakes)."""
+
+    key = models.CharField(primary_key=True, max_length=200)
+    count = models.IntegerField(default=0)
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,15 +1,16 @@
 """A brake on guessing passwords: by name and address, by address, and by name, each with a wait.
 
 Who guesses from many addresses must not lock anybody out: a browser in which somebody has signed in
-before is counted by itself, for that name. Counts are of one web process and of ten minutes.
+before is counted by itself, for that name. Counts are of ten minutes, and of all web processes.
 """
 
 from __future__ import annotations
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
+
+from sandboxes.lifecycle import brakes
 
 from .web import address
 
@@ -23,16 +24,16 @@ def take(request: HttpRequest) -> int:
 
     Counted first, so that many at once are no more than one after the other.
     """
-    counted = [(_count(key), most) for key, most in _keys(request).items()]
+    counted = [(brakes.add(key, WITHIN), most) for key, most in _keys(request).items()]
     return WITHIN if any(count > most for count, most in counted) else 0
 
 
 def give_back(request: HttpRequest) -> None:
     """It was the right one: their own count begins anew, and it counts in no other."""
     own, *others = _keys(request)
-    cache.delete(own)
+    brakes.forget(own)
     for key in others:
-        _count(key, -1)
+        brakes.add(key, WITHIN, -1)
 
 
 def remember(request: HttpRequest, response: HttpResponse, name: str) -> HttpResponse:
@@ -55,11 +56,3 @@ def _keys(request: HttpRequest) -> dict[str, int]:
 def _digest(name: str) -> str:
     """What stands for a name: people type passwords there."""
     return salted_hmac(SALT, name.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
-
-
-def _count(key: str, by: int = 1) -> int:
-    cache.add(key, 0, WITHIN)
-    try:
-        return int(cache.incr(key, by))
-    except ValueError:
-        return 0  # its ten minutes were over just now

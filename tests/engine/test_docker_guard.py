@@ -101,6 +101,7 @@ def test_the_commands_for_another_host_are_lines_of_a_shell(rules: list[firewall
     lines = firewall.script(rules).splitlines()
     assert len(lines) == len(rules)
     assert lines[0] == (
+        "! command -v iptables > /dev/null || "
         f"iptables -w -C INPUT -i {BRIDGE} -j REJECT --reject-with icmp-admin-prohibited || "
         f"iptables -w -I INPUT -i {BRIDGE} -j REJECT --reject-with icmp-admin-prohibited"
     )

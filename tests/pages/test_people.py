@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 
 from sandboxes.access import signin_path
 from sandboxes.models import Event, User
@@ -234,3 +235,10 @@ def test_usage_is_shown_against_the_quota(alice, running, as_alice):
 def test_menu_for_staff_only(as_alice, as_prof):
     assert "/admin/" not in text(as_alice.get("/profile/"))
     assert "/admin/" in text(as_prof.get("/profile/"))
+
+
+def test_tries_at_another_web_process_count_as_well(alice, anonymous):
+    """Nothing of it is in a process' memory: what another one has counted is in the database."""
+    tries(10, client=anonymous, REMOTE_ADDR="127.0.0.1")
+    cache.clear()
+    assert anonymous.post("/sign-in/", RIGHT).status_code == 429

@@ -49,7 +49,8 @@ class Command(BaseCommand):
         bridge = bridge_name(settings.SANDBOX_NETWORK_NAME)
         wanted = firewall.rules(bridge, settings.SANDBOX_NETWORK_REFUSED)
         if options["print"]:
-            self.stdout.write(firewall.script(wanted))
+            everywhere = firewall.rules(bridge, settings.SANDBOX_NETWORK_REFUSED, everywhere=True)
+            self.stdout.write(firewall.script(everywhere))
         elif options["check"]:
             lost = firewall.missing(wanted)
             if lost:
