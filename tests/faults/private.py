@@ -20,6 +20,7 @@ from pathlib import Path
 import docker
 import pytest
 
+from sandboxes.engine.docker_engine import DockerEngine
 from sandboxes.management.supervisor import die_with
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
@@ -127,13 +128,12 @@ class PrivateEngine:
     # -- to use it --------------------------------------------------------------------------------
 
     def client(self, timeout: float = 30) -> docker.APIClient:
-        return docker.APIClient(base_url=self.host, version="1.41", timeout=timeout)
+        return docker.APIClient(base_url=self.host, version="auto", timeout=timeout)
 
-    def load(self, reference: str = STARTER) -> None:
-        """An image of the machine's engine, in this one too."""
-        from_here = docker.from_env()
-        with contextlib.closing(from_here), contextlib.closing(self.client()) as api:
-            api.load_image(b"".join(from_here.images.get(reference).save(named=True)))
+    def load(self) -> None:
+        """Give it the starter image, which needs no registry."""
+        with contextlib.closing(DockerEngine(self.group, host=self.host)) as ours:
+            ours.build_starter(STARTER)
 
     def log(self) -> str:
         return (self.folder / "log").read_text(errors="replace")

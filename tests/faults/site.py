@@ -30,7 +30,7 @@ def site(data: Path, host: str, by_hand: str, **environment: str) -> Iterator[Pr
     """A product that knows its engine as ``host``; what a test does by hand goes to ``by_hand``."""
     with running(data, DOCKER_HOST=host, **environment) as made:
         made.engine.close()
-        made.engine = docker.DockerClient(base_url=by_hand, version="1.41")
+        made.engine = docker.DockerClient(base_url=by_hand)
         yield made
 
 

@@ -18,8 +18,10 @@ from .proxy import FINE, MODES, Proxy
 from .site import breaches, is_away, query, ready, statuses
 
 pytestmark = pytest.mark.engine
-PAGE, FILE, RECOVERY = 6.0, 0.3, 10.0
+LIMITS = 6.0, 0.3, 10.0
 """Seconds that a page, a file (95 of 100) and the way back may take."""
+STARVED = 15.0, 3.0, 45.0
+"""The same for the short form, which may have the machine to itself or not at all."""
 
 
 def test_pages_stay_usable_and_nothing_is_concluded(
@@ -34,11 +36,12 @@ def test_pages_stay_usable_and_nothing_is_concluded(
          files_p95=round(crowd.p95(), 3), recovery=round(max(pauses), 1), spoiled_calls=way.spoiled,
          answers=dict(Counter(one.status for one in crowd.answers)),
          missing=dict(Counter(one.route for one in crowd.answers if one.status == 404)))  # fmt: skip
-    wrong = [one for one in crowd.answers if one.seconds > PAGE or one.status in (0, 500)]
+    page, file, recovery = scale(STARVED, LIMITS)
+    wrong = [one for one in crowd.answers if one.seconds > page or one.status in (0, 500)]
     assert wrong == []
     assert {one.route for one in crowd.answers} == {path for _, path, _ in ROUTES}
-    assert crowd.p95() <= FILE
-    assert max(pauses) <= RECOVERY
+    assert crowd.p95() <= file
+    assert max(pauses) <= recovery
     assert "Internal Server Error" not in room.product.log()
     assert wait_until(lambda: breaches(room.product) == "", 60), breaches(room.product)
 
