@@ -51,6 +51,7 @@ const REFUSED = {
   403: "That was refused. Reload the page and try again.",
   404: "That is not there any more.",
   429: "Too many tries. Wait a moment.",
+  503: "It cannot be written down at present, so it was not done. Try again in a moment.",
 };
 
 document.addEventListener("toast", (event) => toast(event.detail.level, event.detail.message));
