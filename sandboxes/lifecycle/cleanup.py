@@ -43,6 +43,7 @@ from . import (
     usage,
     work,
 )
+from .clock import Clock
 from .paces import Every as _Every
 from .paces import Tries as _Tries
 from .reconcile import reconcile
@@ -63,8 +64,6 @@ USE_EVERY = 15.0
 PRUNE_EVERY = 3600.0
 CLEAR_EVERY = 60.0
 """Seconds between two looks at whether recordings are too old or too many."""
-CLOCK_JUMP = 60.0
-"""Seconds by which wall clock and monotonic clock may drift apart between two rounds."""
 LEASE_ROUNDS = 6
 SPARED = timedelta(days=1)
 """For how long after its end a sandbox is left to whoever has to save what is in it."""
@@ -270,7 +269,7 @@ def loop(interval: float, stop: threading.Event) -> None:
 
     What is under way then is finished, as long as that takes less than ten seconds.
     """
-    clock = _Clock()
+    clock = Clock()
     with _working():
         while not stop.is_set():
             _round_in_role(interval, clock)
@@ -298,7 +297,7 @@ def _working() -> Iterator[None]:
         process.leave()
 
 
-def _round_in_role(interval: float, clock: _Clock) -> None:
+def _round_in_role(interval: float, clock: Clock) -> None:
     seconds = max(LEASE_ROUNDS * interval, settings.SANDBOX_LEASE)
     try:
         if lease.acquire(ROLE, seconds):
@@ -308,22 +307,3 @@ def _round_in_role(interval: float, clock: _Clock) -> None:
         log.exception("A cleanup round failed")
     finally:
         close_old_connections()
-
-
-class _Clock:
-    """Tells when the wall clock jumped: then nothing expires for one round, and it is on record."""
-
-    def __init__(self) -> None:
-        self._drift = self._now()
-
-    @staticmethod
-    def _now() -> float:
-        return time.time() - time.monotonic()
-
-    def is_steady(self) -> bool:
-        before, self._drift = self._drift, self._now()
-        jump = self._drift - before
-        if abs(jump) < CLOCK_JUMP:
-            return True
-        audit.record("cleanup.clock", audit.CLEANUP, reason=f"the clock jumped by {jump:.0f} s")
-        return False

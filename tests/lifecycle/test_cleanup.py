@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import actions, cleanup, commands, process
+from sandboxes.lifecycle import actions, cleanup, clock, commands, process
 from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Sandbox, Status
 from tests.fakes.engine import STARTER, Script
 from tests.lifecycle.helpers import (
@@ -77,12 +77,12 @@ def test_nothing_expires_in_the_round_after_the_clock_jumped(running, engine):
 
 
 def test_a_jump_of_the_clock_is_noticed_once(monkeypatch, db):
-    clock = cleanup._Clock()
-    assert clock.is_steady()
-    real = cleanup._Clock._now()
-    monkeypatch.setattr(cleanup._Clock, "_now", staticmethod(lambda: real + 3600))
-    assert not clock.is_steady()
-    assert clock.is_steady()
+    made = clock.Clock()
+    assert made.is_steady()
+    real = clock.Clock._now()
+    monkeypatch.setattr(clock.Clock, "_now", staticmethod(lambda: real + 3600))
+    assert not made.is_steady()
+    assert made.is_steady()
     assert trail()[-1][0] == "cleanup.clock"
 
 

@@ -1,0 +1,144 @@
+"""The host's clock is put forward, put back, crosses a summer's night and 2038: nobody ends early for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from sandboxes.lifecycle import cleanup, clock, invariants, process, terminals, transitions
+from sandboxes.models import Event, Lease, Sandbox, Status, Terminal
+from tests.lifecycle.helpers import ALICE, counted
+
+pytestmark = pytest.mark.django_db
+HOUR, DAY = 3600.0, 86400.0
+ZONE_CHANGES = (datetime(2027, 3, 28, 1, tzinfo=UTC), datetime(2027, 10, 31, 1, tzinfo=UTC))
+END_OF_32_BITS = datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC)
+
+
+class Host:
+    """A host whose clock the test sets; ``pass_by`` lets time pass on both clocks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.passed = 0.0, 0.0
+        real, wall, steady = timezone.now, time.time, time.monotonic
+        offset = lambda: self.wall + self.passed  # noqa: E731
+        monkeypatch.setattr(timezone, "now", lambda: real() + timedelta(seconds=offset()))
+        monkeypatch.setattr(
+            clock.Clock, "_now", staticmethod(lambda: wall() + offset() - steady() - self.passed)
+        )
+
+    def put_at(self, when: datetime) -> None:
+        self.wall += (when - timezone.now()).total_seconds()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, engine: Any) -> Host:
+    return Host(monkeypatch)
+
+
+@pytest.fixture
+def one_round(host: Host) -> Callable[[], dict[str, int]]:
+    """What a round of the loop does; it looks at the clock first."""
+    watch = clock.Clock()
+    return lambda: counted(cleanup.run_round(expire=watch.is_steady()))
+
+
+def jumps() -> int:
+    return Event.objects.filter(action="cleanup.clock").count()
+
+
+def left(sandbox: Sandbox) -> float:
+    sandbox.refresh_from_db()
+    assert sandbox.expires_at is not None
+    return (sandbox.expires_at - timezone.now()).total_seconds()
+
+
+@pytest.mark.parametrize("jump", [HOUR, DAY, 400 * DAY, -HOUR, -DAY, -400 * DAY])
+def test_a_jump_ends_nobody_early_and_nobody_lives_for_ever(
+    host: Host, one_round: Any, launch: Any, settings: Any, told: Any, jump: float
+) -> None:
+    made = [launch(lifetime=seconds) for seconds in (60, 600, 3600)]
+    shell = terminals.open(made[0], "main", ALICE)
+    terminals.opened(shell, ALICE)
+    one_round()
+    had = [left(one) for one in made]
+    host.wall += jump
+    for _ in range(3):
+        one_round()
+    assert jumps() == 1
+    assert [Sandbox.objects.get(pk=one.pk).status for one in made] == [Status.RUNNING] * 3
+    assert Terminal.objects.get(pk=shell.pk).ended_at is None
+    for one, before in zip(made, had, strict=True):
+        assert before - 30 <= left(one) <= max(before, settings.SANDBOX_MAX_LIFETIME if jump < 0 else 0) + 1
+    host.passed += settings.SANDBOX_MAX_LIFETIME + 1 if jump < 0 else 3601
+    process.renew()
+    one_round()
+    assert not Sandbox.objects.exclude(status=Status.REMOVED).exists()
+    assert invariants.breaches(0) == []
+    told(jump=jump, early=0, rounds=1)
+
+
+def test_forward_and_back_is_as_if_nothing_had_been(host: Host, one_round: Any, launch: Any) -> None:
+    one = launch(lifetime=600)
+    one_round()
+    had = left(one)
+    host.wall += DAY
+    one_round()
+    host.wall -= DAY
+    one_round()
+    assert jumps() == 2
+    assert had - 30 <= left(one) <= 8 * HOUR
+    assert Sandbox.objects.get(pk=one.pk).status == Status.RUNNING
+
+
+@pytest.mark.parametrize("moment", [*ZONE_CHANGES, END_OF_32_BITS], ids=["spring", "autumn", "2038"])
+def test_a_night_like_any_other(
+    host: Host, launch: Any, settings: Any, moment: datetime, monkeypatch: Any
+) -> None:
+    """Times are kept as moments, so no zone's night is longer, and no number of seconds too large."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    host.put_at(moment - timedelta(minutes=5))
+    watch = clock.Clock()
+    short, long = launch(lifetime=120), launch(lifetime=1800)
+    for minutes, living in ((1, {short.pk, long.pk}), (2, {long.pk}), (10, {long.pk}), (18, set())):
+        host.passed += minutes * 60
+        process.renew()
+        cleanup.run_round(expire=watch.is_steady())
+        assert set(Sandbox.objects.filter(status=Status.RUNNING).values_list("pk", flat=True)) == living
+    assert jumps() == 0
+
+
+def test_what_is_under_way_is_not_taken_from_a_living_process(
+    host: Host, one_round: Any, running: Sandbox
+) -> None:
+    """After a jump every lease looks over. Two rounds later the dead are known all the same."""
+    Lease.objects.create(name="process:other", owner="other", until=timezone.now() + timedelta(seconds=5))
+    transitions.claim(running, "pause", ALICE)
+    Sandbox.objects.update(claimed_by="other")
+    host.wall += DAY
+    assert one_round() == {}
+    running.refresh_from_db()
+    assert (running.pending, running.claimed_by) == ("pause", "other")
+    host.passed += 11
+    process.renew()
+    assert one_round() == {"redone": 1}
+    running.refresh_from_db()
+    assert (running.status, running.pending) == (Status.PAUSED, "")
+
+
+def test_a_dead_process_is_not_alive_for_ever_when_the_clock_goes_back(
+    host: Host, one_round: Any, running: Sandbox
+) -> None:
+    Lease.objects.create(name="process:other", owner="other", until=timezone.now() + timedelta(seconds=5))
+    transitions.claim(running, "pause", ALICE)
+    Sandbox.objects.update(claimed_by="other")
+    host.wall -= DAY
+    assert one_round() == {}
+    host.passed += 11
+    process.renew()
+    assert one_round() == {"redone": 1}
