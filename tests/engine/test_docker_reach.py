@@ -1,0 +1,93 @@
+"""What a sandbox reaches, from each profile: nothing of the host, a peer, or link-local addresses."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandboxes.engine import firewall
+from sandboxes.engine.containers import bridge_name
+from sandboxes.engine.probing import listening
+from tests.engine.helpers import INSTALL, Sandboxes, run
+
+pytestmark = pytest.mark.engine
+LINK_LOCAL = "169.254.77.77"
+PEER_PORT = 7777
+TRY = """
+try() { echo | timeout 6 nc -w 3 "$2" "$3" > /dev/null 2>&1; case $? in 0|124|143) echo "$1" ;; esac; }
+while [ "$1" ]; do try "$1" "$2" "$3" & shift 3; done
+wait
+"""
+PROFILES: dict[str, dict[str, Any]] = {
+    "none": {}, "internet": {"network": "internet"}, "strict": {"strict": True},
+    "root": {"root": True}, "root with internet": {"root": True, "network": "internet"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def guarded(real: Sandboxes) -> Iterator[list[firewall.Rule]]:
+    """The guard's rules for this run's bridge, set, and gone afterwards."""
+    wanted = firewall.rules(bridge_name(INSTALL), ["169.254.0.0/16"])
+    firewall.apply(wanted)
+    yield wanted
+    firewall.remove(wanted)
+
+
+@pytest.fixture
+def peer(real: Sandboxes) -> str:
+    """Another sandbox on the bridge that takes connections; its address."""
+    native_id = real.running(network="internet")
+    line = f"(while :; do nc -l -p {PEER_PORT} > /dev/null < /dev/null; done) > /dev/null 2>&1 &"
+    run(real.engine, native_id, "sh", "-c", line)
+    assert run(real.engine, native_id, "sh", "-c", TRY, "try", "itself", "127.0.0.1", str(PEER_PORT))[0]
+    with real.engine.connection.control() as api:
+        networks = api.inspect_container(native_id)["NetworkSettings"]["Networks"]
+        return str(networks[INSTALL]["IPAddress"])
+
+
+@pytest.fixture
+def targets(real: Sandboxes, peer: str) -> Iterator[list[str]]:
+    """Name, address and port of each: stand-ins on the host, on a link-local address of it, and the peer."""
+    gateway = real.engine._gateway()
+    add = ["ip", "addr", "add", f"{LINK_LOCAL}/32", "dev", "lo"]
+    subprocess.run(add, check=True, capture_output=True)
+    try:
+        with contextlib.ExitStack() as stack:
+            names = ("web", "database", "redis", "engine")
+            ports = {name: stack.enter_context(listening("0.0.0.0")) for name in names}
+            found = [word for name, port in ports.items() for word in (name, gateway, str(port))]
+            yield [*found, "link-local", LINK_LOCAL, str(ports["web"]), "peer", peer, str(PEER_PORT)]
+    finally:
+        subprocess.run(["ip", "addr", "del", *add[3:]], check=True, capture_output=True)
+
+
+def reached(real: Sandboxes, targets: list[str], **profile: Any) -> set[str]:
+    """What a fresh sandbox of that kind reaches."""
+    native_id = real.running(**profile)
+    return set(run(real.engine, native_id, "sh", "-c", TRY, "try", *targets)[0].decode().split())
+
+
+def test_without_the_guard_all_of_the_host_is_reached_which_shows_that_the_look_sees(
+    real: Sandboxes, targets: list[str]
+):
+    seen = reached(real, targets, network="internet")
+    assert seen == {"web", "database", "redis", "engine", "link-local"}
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_from_no_profile_anything_is_reached(real: Sandboxes, targets: list[str], profile: dict[str, Any]):
+    assert reached(real, targets, **profile) == set()
+
+
+@pytest.mark.usefixtures("guarded")
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
+def test_nobody_makes_packets_of_their_own_for_arp(real: Sandboxes, peer: str, profile: dict[str, Any]):
+    native_id = real.running(**profile)
+    out, err, code = run(real.engine, native_id, "arping", "-c", "1", "-w", "2", "-I", "eth0", peer)
+    assert code == 1
+    assert b"not permitted" in out + err
