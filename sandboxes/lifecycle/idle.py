@@ -8,6 +8,7 @@ away, a clock that jumped. The hard end (``expires_at``) is cleanup's and knows 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +35,8 @@ GAP = timedelta(seconds=120)
 """Two looks further apart than this leave a time of which nothing is known."""
 FRESH = timedelta(seconds=60)
 """Used so lately is used now."""
+AT_ONCE = 32
+"""How many containers' CPU is read at a time."""
 
 
 # -- what holds for one -------------------------------------------------------------------------
@@ -135,14 +138,22 @@ Reading = list[Any]
 
 
 def _read(rows: Sequence[Sandbox], now: datetime) -> dict[str, Reading]:
-    """What the engine says of each; who has just ended is left out. Raises EngineError."""
-    found: dict[str, Reading] = {}
-    for row in rows:
-        try:
-            found[row.pk] = [timezone.now().timestamp(), get_engine().cpu_time(row.native_id)]
-        except (NotFound, Conflict):
-            continue
-    return found
+    """What the engine says of each; who has just ended is left out. Raises EngineError.
+
+    Many at once: the engine takes a second for each.
+    """
+    threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="idle")
+    try:
+        return {pk: reading for pk, reading in threads.map(_reading, rows) if reading}
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _reading(row: Sandbox) -> tuple[str, Reading | None]:
+    try:
+        return row.pk, [timezone.now().timestamp(), get_engine().cpu_time(row.native_id)]
+    except (NotFound, Conflict):
+        return row.pk, None
 
 
 def _is_busy(before: Reading | None, now: Reading) -> bool:

@@ -65,6 +65,7 @@ CLOSED = (
     row("POST", f"{CONTAINER}/unpause"),
     row("DELETE", CONTAINER, v="True", link="False", force="True"),
     row("GET", f"{CONTAINER}/stats", stream="1"),
+    row("GET", f"{CONTAINER}/stats", **{"stream": "False", "one-shot": "True"}),
     row("GET", f"{CONTAINER}/top", ps_args="-o pid,ppid[a-z,]*"),
     row("PUT", f"{CONTAINER}/archive", raw=True, path=FOLDER),
     row("GET", f"{CONTAINER}/archive", path="/etc/passwd"),

@@ -57,10 +57,16 @@ def spell(way: Proxy, room: Classroom, mode: str, seconds: float) -> float:
         assert {pk: seen[pk] for pk in still} == still, mode
     way.switch(FINE)
     back = time.monotonic()
-    assert wait_until(lambda: ready(room.product) and not is_away(room.house.alice), 60), mode
+    fine = wait_until(lambda: ready(room.product) and not is_away(room.house.alice), 60)
+    assert fine, (mode, loop(room.product), room.product.log()[-2000:])
     runs(room.product, room.house, f"echo {time.monotonic()}")
     assert vanished(room.product) == before, mode
     return time.monotonic() - back
+
+
+def loop(product: Product) -> list[Any]:
+    """What the loop says of its last round."""
+    return query(product, "SELECT report FROM sandboxes_lease WHERE name = 'cleanup'")
 
 
 def quiet(room: Classroom) -> list[str]:

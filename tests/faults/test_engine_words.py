@@ -107,6 +107,7 @@ def slow_to_end(way: Proxy, ours: DockerEngine) -> None:
     """One whose stop takes long is told again."""
     native_id = ours.create(calls.ContainerSpec("sb_slow", private.STARTER, 32 << 20, 1, 64))
     ours.start(native_id)
+    ours.cpu_time(native_id)
     way.switch("slow")
     ours.stop(native_id)
     way.switch(FINE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -254,3 +255,15 @@ def test_notes_of_use_cost_a_few_queries_however_many(launch, django_assert_max_
     usage.write({})
     with django_assert_max_num_queries(9):
         usage.write({row.pk: Use.VIEWER for row in rows})
+
+
+def test_the_cpu_of_many_is_read_at_once_for_the_engine_takes_a_second_for_each(engine, quiet, monkeypatch):
+    together = threading.Barrier(8)
+
+    def read(native_id: str) -> float:
+        together.wait(20)
+        return 1.0
+
+    monkeypatch.setattr(engine, "cpu_time", read)
+    rows = [Sandbox(pk=f"sb_{number}", native_id=quiet.native_id) for number in range(8)]
+    assert len(idle._read(rows, timezone.now())) == 8
