@@ -40,12 +40,13 @@ class Person:
         assert found, "the page has no form"
         return found[1]
 
-    def launch(self, name: str) -> str:
+    def launch(self, name: str, **fields: str) -> str:
         """Launch the starter image and wait until it runs; the sandbox's id."""
         page = self.page("/sandboxes/new/")
         image = re.search(r'name="image" value="([^"]+)"', page)
         assert image, "no image is offered"
-        answer = self.post("/sandboxes/new/", name=name, image=image[1], memory="128m", pids="128")
+        fields = {"memory": "128m", "pids": "128"} | fields
+        answer = self.post("/sandboxes/new/", name=name, image=image[1], **fields)
         found = re.search(r"/sandboxes/(sb_\w+)/", answer.url)
         assert found, f"not launched: {answer.url}"
         self.until_running(found[1])

@@ -15,18 +15,21 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import Conflict, EngineError, NotFound
 from sandboxes.models import Event, Outcome, Sandbox, Status, Terminal
 
-from . import audit, process, quotas
+from . import audit, process, quotas, work
 from .refusals import Refused, refuse
 
 log = logging.getLogger(__name__)
 
 LOST = "its server process ended"
+REAPING = 30.0
+"""Seconds for which a round waits until what ended terminals left is ended; the next one looks again."""
 LATELY = timedelta(seconds=15)
 
 
@@ -197,10 +200,19 @@ def reap(alive: set[str]) -> int:
     ):
         ended(terminal, LOST, audit.CLEANUP, Outcome.FAILED)
         done += 1
-    waiting = Terminal.objects.filter(reaped_at=None, sandbox__status=Status.RUNNING).exclude(ended_at=None)
-    for terminal in waiting.select_related("sandbox__owner"):
-        kill(terminal)
+    _kill_all(Terminal.objects.filter(reaped_at=None, sandbox__status=Status.RUNNING).exclude(ended_at=None))
     return done
+
+
+def _kill_all(waiting: QuerySet[Terminal]) -> None:
+    """Sandboxes beside each other, or a class's shells would end one by one; in each one after the other."""
+    rows: dict[str, list[Terminal]] = {}
+    for terminal in waiting.select_related("sandbox__owner"):
+        rows.setdefault(terminal.sandbox_id, []).append(terminal)
+    jobs = [work.submit(lambda some=some: [kill(one) for one in some]) for some in rows.values()]
+    until = time.monotonic() + REAPING
+    for job in jobs:
+        work.outcome(job, max(until - time.monotonic(), 0))
 
 
 @dataclass(frozen=True)

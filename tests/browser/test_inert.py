@@ -135,7 +135,7 @@ def send_forms(page: Page, watch: Watch, path: str, known: set[str]) -> list[str
 def test_what_anybody_writes_stays_text_in_a_browser(open_page: Open, world: World) -> None:
     """Each page, with as many payloads as its columns take, and what its forms answer to all of them.
 
-    Full: until each column has had every one.
+    Full: until each column of 100 characters or more has had every one.
     """
     pen, alive, shown, rounds = Pen(), [], 0, 0
     known: set[str] = set()

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from sandboxes.lifecycle import process
 from sandboxes.models import Lease
-from tests.browser.product import Product
+from tests.browser.product import Product, running
 from tests.fakes.processes import wait_until
 from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
 
@@ -74,6 +74,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(REPORT | {"at": timezone.now().isoformat()}, indent=1) + "\n")
         terminalreporter.write_line(f"faults: {path}")
+
+
+@pytest.fixture(scope="session")
+def plain_product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The whole product as people run it; in the full form with the patience of every install."""
+    quick = {} if FULL else {"SANDBOX_CLIENT_PATIENCE": "3", "SANDBOX_LEASE": "2"}
+    usual = {"SANDBOX_TERMINAL_GRACE": "60", "SANDBOX_CLEANUP_INTERVAL": "10"} if FULL else {}
+    with running(tmp_path_factory.mktemp("product"), **quick, **usual) as made:
+        yield made
 
 
 class Zygote:

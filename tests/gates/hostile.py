@@ -126,10 +126,11 @@ WHERE = {"Event", "Lease", "Cursor", "Tally", "Seal"}
 
 
 class Pen:
-    """Gives each column the next payloads that fit; in ``strokes`` every column has had every one."""
+    """Gives each column the next payloads that fit."""
 
     def __init__(self, payloads: list[str] = PAYLOADS) -> None:
         self.payloads, self.at = payloads, Counter[str]()
+        self.roomy: set[str] = set()
 
     def next(self, column: str, most: int | None) -> str:
         text, taken = "", 0
@@ -139,12 +140,14 @@ class Pen:
                 break
             text, taken = text + one, taken + 1
         self.at[column] += taken
+        if most is None or most >= 100:
+            self.roomy.add(column)
         return text[:most]
 
     @property
     def is_done(self) -> bool:
-        """Whether every column has had all of them."""
-        return bool(self.at) and min(self.at.values()) >= len(self.payloads)
+        """Whether every column of 100 characters or more has had all of them; others take one at a time."""
+        return bool(self.roomy) and min(self.at[one] for one in self.roomy) >= len(self.payloads)
 
 
 def columns(model: type[models.Model]) -> dict[str, int | None]:
