@@ -177,10 +177,13 @@ def _answers(seen: Seen) -> Iterator[Breach]:
 
 
 def _terminals(seen: Seen) -> Iterator[Breach]:
-    """No shell and no command is without a living process that owns it, in the records and in fact."""
+    """No shell and no command is without a living process that owns it, in the records and in fact.
+
+    What cannot be ended while its sandbox is paused waits for its resuming.
+    """
     for terminal in Terminal.objects.filter(ended_at=None).exclude(process__in=seen.alive):
         yield Breach("an owner", f"terminal {terminal.name} of {terminal.sandbox_id}", "its process is dead")
-    running = Command.objects.filter(status=CommandStatus.RUNNING)
+    running = Command.objects.filter(status=CommandStatus.RUNNING).exclude(sandbox__status=Status.PAUSED)
     for pk in running.exclude(process__in=seen.alive).values_list("pk", flat=True):
         yield Breach("an owner", f"command {pk}", "its process is dead")
     yield from _processes(seen)

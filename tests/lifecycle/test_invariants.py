@@ -133,6 +133,12 @@ def test_a_command_whose_process_is_dead(resting: Sandbox) -> None:
     assert found() == [("an owner", f"command {made.pk}")]
 
 
+def test_but_not_one_that_waits_for_its_sandbox_to_be_resumed(resting: Sandbox, engine: Any) -> None:
+    put(resting, engine, Status.PAUSED)
+    Command.objects.create(sandbox=resting, argv=["true"], time_limit=60, process="a-dead-process")
+    assert found() == []
+
+
 def test_a_shell_that_is_nobodys(resting: Sandbox, engine: Any) -> None:
     record = terminals.open(resting, "main", ALICE)
     engine.exec(resting.native_id, ["sleep", "60"], marker=record.marker)
