@@ -20,6 +20,7 @@ from .frames import FrameParser
 from .keys import is_marked
 from .kinship import Row
 from .marks import sweep_argv
+from .turns import Turns
 from .wire import Wire
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ _LOOKS = 6
 _PAUSE = 0.05
 _USERS = 8
 _SWEEP_TIME = 10.0
+_turns = Turns()
 _ANSWER = re.compile(r"[0-9: ]*/[0-9 ]*/[0-9a-z: -]*")
 
 
@@ -45,6 +47,10 @@ class Sweeping(Execs):
     """The part of the Engine that ends what was marked."""
 
     def kill_marked(self, native_id: str, marker: str) -> int:
+        with _turns.of(native_id):
+            return self._kill_marked(native_id, marker)
+
+    def _kill_marked(self, native_id: str, marker: str) -> int:
         swept = self._sweep_all(native_id, marker, ())
         for look in range(_LOOKS):
             host, hidden = self._hidden(native_id, marker)

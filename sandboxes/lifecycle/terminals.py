@@ -28,6 +28,8 @@ from .refusals import Refused, refuse
 log = logging.getLogger(__name__)
 
 LOST = "its server process ended"
+AT_IT = timedelta(seconds=10)
+"""For so long a live process is left to end its own terminals' processes."""
 REAPING = 30.0
 """Seconds for which a round waits until what ended terminals left is ended; the next one looks again."""
 LATELY = timedelta(seconds=15)
@@ -200,7 +202,8 @@ def reap(alive: set[str]) -> int:
     ):
         ended(terminal, LOST, audit.CLEANUP, Outcome.FAILED)
         done += 1
-    _kill_all(Terminal.objects.filter(reaped_at=None, sandbox__status=Status.RUNNING).exclude(ended_at=None))
+    waiting = Terminal.objects.filter(reaped_at=None, sandbox__status=Status.RUNNING).exclude(ended_at=None)
+    _kill_all(waiting.exclude(process__in=alive, ended_at__gt=timezone.now() - AT_IT))
     return done
 
 
