@@ -105,7 +105,7 @@ class Classroom:
         assert wait_until(lambda: len(self.seats()) == 2, 60), self.product.log()[-2000:]
         self.names |= {"seat": self.seats()["alice"][0], "watched": self.seats()["bob"][0]}
         self.bystander = self.seats()["bob"][1]
-        self.names |= {"played": house.alice.launch("played"), "worked": house.alice.launch("worked")}
+        self.names |= {"played": house.launch("played"), "worked": house.launch("worked")}
         house.alice.post(f"/sandboxes/{self.names['worked']}/commands/", command="true")
         sql = "SELECT id FROM sandboxes_command WHERE sandbox_id = ?"
         self.names["command"] = str(query(self.product, sql, self.names["worked"])[0][0])

@@ -17,20 +17,26 @@ class House:
 
     def __init__(self, product: Product) -> None:
         self.product, self.alice = product, Person(product)
-        self.busy, self.paused, self.stopped = map(self.alice.launch, ("busy", "paused", "stopped"))
+        self.busy, self.paused, self.stopped = map(self.launch, ("busy", "paused", "stopped"))
         self.arrange()
         act(self.alice, self.stopped, "stop")
-        settled(product, {self.stopped: "stopped"}, 20)
+        settled(product, {self.stopped: "stopped"}, 60)
+
+    def launch(self, name: str) -> str:
+        """One more that runs, by its record too."""
+        pk = self.alice.launch(name)
+        settled(self.product, {pk: "running"}, 60)
+        return pk
 
     def arrange(self) -> None:
         """As it was before the last fault."""
         for pk in (self.busy, self.paused):
             if statuses(self.product)[pk] == "stopped":
                 act(self.alice, pk, "start")
-        settled(self.product, {self.busy: "running"}, 20)
+        settled(self.product, {self.busy: "running"}, 60)
         if statuses(self.product)[self.paused] == "running":
             act(self.alice, self.paused, "pause")
-        settled(self.product, {self.paused: "paused"}, 20)
+        settled(self.product, {self.paused: "paused"}, 60)
 
     def work(self) -> Shell:
         """A shell with something behind it, and a command."""

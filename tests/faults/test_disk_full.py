@@ -74,7 +74,7 @@ def test_with_the_engines_disk_full_nothing_is_made_and_cleaning_goes_on(
     private_engine: PrivateEngine, house: House, told: Any
 ) -> None:
     house.arrange()
-    over, spare = house.alice.launch("over"), house.alice.launch("spare")
+    over, spare = house.launch("over"), house.launch("spare")
     before = statuses(house.product)
     with full(private_engine.data):
         assert wait_until(lambda: "The server's disk is nearly full" in launched(house, "no-room")[1])
