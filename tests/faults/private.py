@@ -186,21 +186,37 @@ def inside(group: str) -> list[int]:
     return sorted(found)
 
 
+def thaw(group: str) -> None:
+    """What is paused does not even die."""
+    for place in groups(group):
+        for name, word in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
+            with contextlib.suppress(OSError):
+                if (place / name).exists():
+                    (place / name).write_text(word)
+
+
+def prune(group: str) -> bool:
+    """Remove the control groups; not at once where a process has only just ended."""
+    for place in groups(group):
+        with contextlib.suppress(OSError):
+            place.rmdir()
+    return not groups(group)
+
+
 def clear(folder: Path) -> None:
     """Leave nothing of an engine: processes, mounts, sockets, control groups, files."""
     group = folder.name
     for names in (DAEMONS, SHIMS):
         kill(of_folder(folder, names))
     kill(inside(group))
+    thaw(group)
     wait_until(lambda: not (of_folder(folder, DAEMONS) or of_folder(folder, SHIMS) or inside(group)), 20)
     for address in folder.glob("state/**/address"):
         Path(address.read_text().removeprefix("unix://")).unlink(missing_ok=True)
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         if line.split()[1].startswith(f"{folder}/"):
             subprocess.run(["umount", "--lazy", line.split()[1]], check=False)
-    for place in groups(group):
-        with contextlib.suppress(OSError):
-            place.rmdir()
+    wait_until(lambda: prune(group), 10)
     shutil.rmtree(folder, ignore_errors=True)
 
 
