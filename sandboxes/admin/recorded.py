@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from sandboxes.lifecycle import audit, snapshots
 
 from .base import origin
+from .fields import Chosen
 
 
 class Recorded(admin.ModelAdmin):
@@ -38,6 +39,10 @@ class Recorded(admin.ModelAdmin):
         audit.record(f"{self.noun}.{word}", origin(request), target=self.target_of(row), changes=facts)
 
     # -- Django's own ways ------------------------------------------------------------------------
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **options: Any) -> Any:
+        """Sets are chosen by keys, and any key may be sent."""
+        return super().formfield_for_manytomany(db_field, request, form_class=Chosen, **options)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Remember how it was; with its sets, which are saved after it."""

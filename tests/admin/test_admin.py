@@ -96,3 +96,10 @@ def test_it_looks_like_the_rest_of_the_product(auditor, path):
     page = auditor.get(path).content.decode()
     for one in ("css/tokens", "css/admin.", "img/brand"):
         assert f"/static/{one}" in page
+
+
+def test_a_key_that_no_database_can_count_to_is_no_fault(auditor):
+    """Of a set, told at its field as any other that is none."""
+    answer = auditor.post("/admin/auth/group/add/", {"name": "some", "permissions": ["9" * 400]})
+    assert answer.status_code == 200
+    assert "is not a valid value" in answer.content.decode()
