@@ -21,6 +21,7 @@ from django.utils.module_loading import import_string
 
 from sandboxes import access
 from sandboxes.consumers.base import Nowhere
+from sandboxes.consumers.calm import Calm
 from sandboxes.consumers.fleet import FleetConsumer
 from sandboxes.consumers.origin import OwnOrigin
 from sandboxes.consumers.pacing import paced
@@ -45,7 +46,7 @@ paths: dict[str, Any] = {
 } | (import_string(settings.SANDBOX_ROUTES) if settings.SANDBOX_ROUTES else {})
 paths[r""] = Nowhere.as_asgi()  # the last: everything else
 routes: list[Any] = [re_path(pattern, consumer) for pattern, consumer in paths.items()]
-sockets: Any = Sockets(AuthMiddlewareStack(OwnOrigin(URLRouter(routes))))
+sockets: Any = Sockets(Calm(AuthMiddlewareStack(OwnOrigin(URLRouter(routes)))))
 router: Any = ProtocolTypeRouter({"http": pages, "websocket": sockets})
 
 

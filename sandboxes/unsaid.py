@@ -24,10 +24,15 @@ def without(request: Any, text: str) -> str:
 
 
 class Unsaid(logging.Filter):
-    """What Django says about a request that was refused or failed."""
+    """What Django says about a request that was refused or failed.
+
+    A database that is away is no fault of ours: one line a request, not the hundred of a traceback.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         request = getattr(record, "request", None)
+        if getattr(record, "status_code", None) == 503:
+            record.exc_info = record.exc_text = None
         if request is not None and isinstance(record.args, tuple):
             record.args = tuple(without(request, one) if isinstance(one, str) else one for one in record.args)
         return True

@@ -74,7 +74,7 @@ def loop(stop: threading.Event) -> None:
     get_engine()  # loads the client now rather than when the first class waits for it
     while not stop.is_set():
         close_old_connections()
-        if lease.acquire(ROLE, LEASE):
+        if _safely(lease.acquire, ROLE, LEASE):
             _turn(stop)
         else:
             stop.wait(CALM)
