@@ -11,9 +11,9 @@ from __future__ import annotations
 import secrets
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 
+from sandboxes.lifecycle import brakes
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.web import address
 
@@ -33,23 +33,19 @@ def device(request: HttpRequest) -> str:
 
 def is_braked(request: HttpRequest) -> bool:
     """Whether this device has to wait, whatever it types."""
-    return _counted(f"join:{device(request)}") >= MOST
+    return brakes.known(f"join:{device(request)}") >= MOST
 
 
 def is_crowded(request: HttpRequest) -> bool:
     """Whether so many wrong codes come from this address, or from everywhere, that no class types them."""
-    here, all_of_them = _counted(f"join:at-{address(request)}"), _counted("join:all")
+    here, all_of_them = brakes.known(f"join:at-{address(request)}"), brakes.known("join:all")
     return here >= MOST_OF_ADDRESS or all_of_them >= MOST_OF_ALL
 
 
 def count(request: HttpRequest) -> None:
     """One wrong code."""
     for key in (f"join:{device(request)}", f"join:at-{address(request)}", "join:all"):
-        cache.add(key, 0, WITHIN)
-        try:
-            cache.incr(key)
-        except ValueError:
-            continue  # its minute was over just now
+        brakes.add(key, WITHIN)
 
 
 def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
@@ -58,8 +54,3 @@ def remember(request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response.set_signed_cookie(COOKIE, secrets.token_hex(12), salt=SALT, max_age=LASTS, httponly=True,
                                    samesite="Lax", secure=settings.SECURE)  # fmt: skip
     return response
-
-
-def _counted(key: str) -> int:
-    found: int = cache.get(key, 0)
-    return found

@@ -149,7 +149,7 @@ class Lease(models.Model):
 
 
 class Brake(models.Model):
-    """How often something happened until ``until``: tries to sign in (lifecycle.brakes)."""
+    """How often something happened until ``until``: tries to sign in, wrong codes (lifecycle.brakes)."""
 
     key = models.CharField(primary_key=True, max_length=200)
     count = models.IntegerField(default=0)

@@ -5,16 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.cache import cache
 
 from sandboxes.models import Image
 
 from . import world as worlds
-
-
-@pytest.fixture(autouse=True)
-def no_memory_of_tries() -> None:
-    cache.clear()
 
 
 @pytest.fixture

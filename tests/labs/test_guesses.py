@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from django.core.cache import cache
 from django.test import Client
 
 from sandboxes.labs import guesses, joining
 from sandboxes.labs.models import Course
-from sandboxes.models import User
+from sandboxes.models import Brake, User
 from tests.pages.conftest import browser, text
 
 from .conftest import PROF
@@ -18,7 +17,6 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def code(course: Course) -> str:
-    cache.clear()
     Course.objects.update(guests_allowed=True)
     return joining.new_code(course, PROF, 60)
 
@@ -87,3 +85,12 @@ def test_the_cookie_is_signed_and_not_for_scripts(code):
         client.cookies[guesses.COOKIE] = f"made-up-{number}"
         answers += guess(client)
     assert answers[-1] == 429
+
+
+def test_the_count_is_one_for_all_web_processes(code):
+    """It is in the database: what another process has counted counts here."""
+    client = arrive()
+    guess(client)
+    (key,) = Brake.objects.filter(key__startswith="join:visitor-").values_list("key", flat=True)
+    Brake.objects.filter(key=key).update(count=guesses.MOST)
+    assert guess(client) == [429]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.core.cache import cache
 from django.db.models import F
 from django.utils import timezone
 
@@ -19,11 +18,6 @@ from .conftest import PROF, enroll
 from .test_courses import browser, text
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def no_memory_of_tries() -> None:
-    cache.clear()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -22,7 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def code(course: Course) -> str:
-    cache.clear()
     Course.objects.update(guests_allowed=True)
     return joining.new_code(course, PROF, 60)
 
