@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -62,7 +63,9 @@ def test_each_is_gone_after_its_end_and_none_before(
     served: Product, dice: random.Random, scale: Any, told: Any
 ) -> None:
     count, longest = scale(8, 200), scale(12, 120)
-    launch(served, [dice.randint(5, longest) for _ in range(count)])
+    lifetimes = [dice.randint(5, longest) for _ in range(count)]
+    launching = threading.Thread(target=launch, args=(served, lifetimes))
+    launching.start()  # the first may be over before the last is there
     began, deaths = time.time(), [longest / 3, longest * 2 / 3][: scale(1, 2)]
     last: dict[str, float] = {}
     gone: dict[str, float] = {}
@@ -76,6 +79,7 @@ def test_each_is_gone_after_its_end_and_none_before(
         if len(gone) == count:
             break
         time.sleep(0.5)
+    launching.join()
     due = ends(served)
     assert gone.keys() == due.keys(), "some are still there"
     early = {name: due[name] - last[name] for name in gone if gone[name] < due[name]}
