@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from typing import Any
 
-from django.db import Error as DatabaseError
+from sandboxes.away import is_away
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,3 @@ class Calm:
             log.warning("A socket was sent away for now: %s", reason)
             with suppress(Exception):  # it may be closed already
                 await send({"type": "websocket.close", "code": LATER})
-
-
-def is_away(error: Exception) -> bool:
-    """Whether it says that the database or Redis cannot be used; Redis' library is there only with Redis."""
-    return isinstance(error, DatabaseError) or type(error).__module__.startswith("redis.")

@@ -44,8 +44,7 @@ from . import (
     work,
 )
 from .clock import Clock
-from .paces import Every as _Every
-from .paces import Tries as _Tries
+from .paces import Every, Tries
 from .reconcile import reconcile
 
 log = logging.getLogger(__name__)
@@ -252,13 +251,13 @@ def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = No
     return result
 
 
-_tries = _Tries()
-_looking = _Every(LOOK_EVERY)
-_measuring = _Every(MEASURE_EVERY)
+_tries = Tries()
+_looking = Every(LOOK_EVERY)
+_measuring = Every(MEASURE_EVERY)
 _engine: dict[str, Any] = {}
-_idling = _Every(USE_EVERY)
-_pruning = _Every(PRUNE_EVERY)
-_clearing = _Every(CLEAR_EVERY)
+_idling = Every(USE_EVERY)
+_pruning = Every(PRUNE_EVERY)
+_clearing = Every(CLEAR_EVERY)
 
 
 # -- round after round --------------------------------------------------------------------------

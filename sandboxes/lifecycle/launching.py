@@ -23,6 +23,7 @@ from . import (
     process,
     quotas,
     refusals,
+    runtimes,
     steps,
     strictness,
     transitions,
@@ -106,6 +107,7 @@ def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -
     offered = _offered(image)
     sandbox = _new(owner, offered, wish, strictest(of_image(offered), terms.recording))
     strictness.apply(sandbox, terms.isolation)
+    runtimes.apply(sandbox, offered)
     guard.check(sandbox)
     sandbox.auto_remove, sandbox.launch_key, sandbox.lent = terms.auto_remove, terms.key, terms.lent
     sandbox.idle_limit = usage.limit_for(sandbox, offered, terms.idle)

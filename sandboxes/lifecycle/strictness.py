@@ -6,7 +6,6 @@ from sandboxes.engine.hardening import temporary_size, workspace_size
 from sandboxes.models import Image, Isolation, Network, Sandbox
 from sandboxes.units import format_size
 
-from . import runtimes
 from .refusals import Refused
 
 NO_NETWORK = "A strict sandbox has no network. Choose none."
@@ -20,7 +19,7 @@ def of(image: Image, asked: str | None) -> Isolation:
 
 
 def apply(sandbox: Sandbox, asked: str | None) -> None:
-    """Close a sandbox as much as image and launch want, and give it its image's runtime. Raises Refused."""
+    """Close a sandbox to be as much as its image and its launch want. Raises Refused."""
     image = sandbox.image
     assert image is not None
     sandbox.isolation = of(image, asked)
@@ -28,7 +27,6 @@ def apply(sandbox: Sandbox, asked: str | None) -> None:
         raise Refused("network", NO_NETWORK)
     sandbox.runs_as_root = image.runs_as_root and not sandbox.is_strict
     sandbox.disk = image.disk
-    runtimes.apply(sandbox, image)
 
 
 def told(sandbox: Sandbox) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template import loader
 from django.views.defaults import server_error
 
 from sandboxes import unsaid
+from sandboxes.away import is_away
 from sandboxes.lifecycle import origins, refusals
 
 from .web import unkept
@@ -32,6 +32,6 @@ def no_token(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 def failed(request: HttpRequest) -> HttpResponse:
     """500, or 503 while the database cannot be used; neither page reads anything."""
-    if not isinstance(sys.exception(), OperationalError | InterfaceError):
+    if not is_away(sys.exception()):
         return unkept(server_error(request))
     return unkept(HttpResponse(loader.get_template("503.html").render(), status=503))

@@ -255,7 +255,7 @@ class Interleaving(RuleBasedStateMachine):
 
     def rounds(self, count: int) -> None:
         for _ in range(count):
-            cleanup._tries = cleanup._Tries()
+            cleanup._tries = cleanup.Tries()
             report = self.one_round(late=False, patience=60)
             assert report.error == ""
             self.turnstile.quiet()

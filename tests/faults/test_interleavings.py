@@ -48,7 +48,7 @@ def scene(
     made = Stage(alice, image, turnstile, [], lambda: getattr(engine, "happened", ()))
     monkeypatch.setattr(steps, "run", turnstile.running(steps.run))
     monkeypatch.setattr(work, "later", lambda seconds, fn, *args: appointed(made, fn, args))
-    monkeypatch.setattr(cleanup, "_looking", cleanup._Every(1e9))
+    monkeypatch.setattr(cleanup, "_looking", cleanup.Every(1e9))
     cleanup._looking.is_due()
     caplog.set_level(logging.CRITICAL)  # deaths are no news here
     return made

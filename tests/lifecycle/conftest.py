@@ -103,8 +103,8 @@ def by_hand(docker_engine: DockerEngine) -> Callable[..., Any]:
 @pytest.fixture(autouse=True)
 def fresh_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
     """No memory of former tests' failures, and everything is due."""
-    monkeypatch.setattr(cleanup, "_tries", cleanup._Tries())
-    monkeypatch.setattr(cleanup, "_looking", cleanup._Every(0))
+    monkeypatch.setattr(cleanup, "_tries", cleanup.Tries())
+    monkeypatch.setattr(cleanup, "_looking", cleanup.Every(0))
     monkeypatch.setattr(cleanup, "_engine", {})
-    monkeypatch.setattr(cleanup, "_idling", cleanup._Every(0))
-    monkeypatch.setattr(cleanup, "_pruning", cleanup._Every(0))
+    monkeypatch.setattr(cleanup, "_idling", cleanup.Every(0))
+    monkeypatch.setattr(cleanup, "_pruning", cleanup.Every(0))

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_round_tells_what_the_engine_says_of_itself(running, engine, monkeypatch):
-    monkeypatch.setattr(cleanup, "_looking", cleanup._Every(60))
+    monkeypatch.setattr(cleanup, "_looking", cleanup.Every(60))
     engine.calls.clear()
     for _ in range(2):  # between two looks it stays
         assert cleanup.run_round().as_json()["engine"] == {"version": "1.0", "free_disk": 100 << 30}

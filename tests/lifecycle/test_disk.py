@@ -19,7 +19,7 @@ GIB = 1 << 30
 @pytest.fixture(autouse=True)
 def every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "MEASURE_EVERY", 0)
-    monkeypatch.setattr(cleanup, "_measuring", cleanup._Every(0))
+    monkeypatch.setattr(cleanup, "_measuring", cleanup.Every(0))
     monkeypatch.setattr(host, "KEPT", 0)
 
 

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 import pytest
-from django.db import InterfaceError, OperationalError
+from django.db import IntegrityError, InterfaceError, OperationalError
 from redis.exceptions import ConnectionError as RedisAway
 
 from sandboxes.consumers.calm import LATER, Calm
@@ -50,9 +50,10 @@ async def test_a_socket_that_is_gone_already_is_no_fault_either() -> None:
     await Calm(application)({}, None, send)
 
 
-async def test_faults_of_ours_stay_faults() -> None:
-    with pytest.raises(ZeroDivisionError):
-        await heard(ZeroDivisionError())
+@pytest.mark.parametrize("error", [ZeroDivisionError(), IntegrityError("a row breaks a rule")])
+async def test_faults_of_ours_stay_faults(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        await heard(error)
 
 
 @pytest.mark.parametrize(("status", "kept"), [(503, False), (500, True)])
