@@ -29,8 +29,9 @@ def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outc
 
 
 def worker_for(seat: Seat) -> audit.Origin:
-    """The loop, as it works for a seat's student."""
-    return replace(audit.PROVISION, on_behalf=seat.enrollment.user.get_username())
+    """The loop, as it works for a seat's student in its course."""
+    where = place(seat.lab.course, audit.PROVISION)
+    return replace(audit.PROVISION, on_behalf=seat.enrollment.user.get_username(), place=where)
 
 
 def presser_of(run: LabRun) -> audit.Origin:

@@ -20,11 +20,21 @@ AGENT = 200
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where something happened, in a word core does not know, and what the actor was there."""
+
+    id: str = ""
+    name: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True)
 class Origin:
     """Who acts, and from where. ``kind`` is user, console, cleanup, provision, engine or system.
 
     ``role`` is what a user is now: user, staff or superuser. ``on_behalf`` names whose work it is
-    where that is somebody else. ``request_id`` is that of the request or the socket.
+    where that is somebody else. ``request_id`` is that of the request or the socket. ``place`` is where
+    all of it happens, where the actor knows; else it is looked up by the sandbox.
     """
 
     kind: str = "system"
@@ -35,9 +45,10 @@ class Origin:
     on_behalf: str = ""
     user_agent: str = ""
     request_id: str = ""
+    place: Place | None = None
 
     @classmethod
-    def of(cls, user: Any, address: str | None = None, **more: str) -> Origin:
+    def of(cls, user: Any, address: str | None = None, **more: Any) -> Origin:
         """A person's origin, from the signed-in user and the address of the request."""
         return cls("user", user.pk, user.get_username(), address, role_of(user), **more)
 
@@ -60,15 +71,6 @@ class Target:
     kind: str = ""
     id: str = ""
     name: str = ""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where something happened, in a word core does not know, and what the actor was there."""
-
-    id: str = ""
-    name: str = ""
-    role: str = ""
 
 
 NO_TARGET, NO_PLACE = Target(), Place()
@@ -118,7 +120,8 @@ def _who(origin: Origin) -> dict[str, Any]:
 
 
 def _where(place: Place | None, origin: Origin, sandbox: Sandbox | None) -> dict[str, str]:
-    """The place that was given, else what the wing above says of this sandbox and person."""
+    """The place that was given, the actor's, else what the wing above says of this sandbox and person."""
+    place = place or origin.place
     if place is None:
         find = import_string(settings.SANDBOX_PLACE) if settings.SANDBOX_PLACE else None
         place = (find(sandbox, origin) if find and sandbox is not None else None) or NO_PLACE
@@ -178,8 +181,9 @@ def since(began: datetime, now: datetime | None = None) -> int:
 
 def origin_of(event: Event) -> Origin:
     """Who acted, as the event has it."""
+    place = Place(event.place_id, event.place_name, event.place_role) if event.place_id else None
     return Origin(event.actor_kind, event.actor_id, event.actor_name, event.address, event.actor_role,
-                  event.on_behalf, event.user_agent, event.request_id)  # fmt: skip
+                  event.on_behalf, event.user_agent, event.request_id, place)  # fmt: skip
 
 
 def _add(event: Event) -> Event | None:

@@ -25,7 +25,7 @@ from sandboxes.engine.base import (
 )
 from sandboxes.models import Outcome, Sandbox, Status
 
-from . import transitions, truth
+from . import lost_answers, transitions, truth
 from .transitions import Claim
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def unreachable(mine: Claim, error: Unreachable) -> Ending:
     if mine.action == "launch":
         transitions.settle(mine, Status.QUEUED, outcome=Outcome.FAILED, reason=WAITING, detail=error.detail)
         return Ending(f"{name} is {WAITING}, which does not answer. It starts by itself.", "warning")
-    transitions.settle(mine, outcome=Outcome.FAILED, reason=str(error))
+    transitions.settle(mine, outcome=Outcome.FAILED, reason=str(error), facts=lost_answers.FACTS)
     done = mine.transition.past
     return Ending(f"The engine does not answer, so {name} was not {done}. Try again in a moment.", "error")
 
@@ -86,7 +86,8 @@ def unknown(mine: Claim, error: EngineError) -> Ending:
 def gone(mine: Claim) -> Ending:
     """Its container does not exist any more; that ends the sandbox."""
     now = timezone.now()
-    transitions.settle(mine, Status.REMOVED, outcome=Outcome.FAILED, reason=truth.LOST, ended_at=now)
+    reason = lost_answers.sentence(mine.sandbox, Status.REMOVED) or truth.LOST
+    transitions.settle(mine, Status.REMOVED, outcome=Outcome.FAILED, reason=reason, ended_at=now)
     return Ending(f"{mine.sandbox.name} is gone: its container was removed outside Sandboxes.", "error")
 
 

@@ -19,7 +19,7 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError, NotFound
 from sandboxes.models import ENDED, Sandbox, Status
 
-from . import audit, transitions, truth
+from . import audit, lost_answers, transitions, truth
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,10 @@ def _accept(row: Sandbox) -> bool:
 
 
 def reason_for(row: Sandbox, status: Status, state: ContainerState, by_hand: bool = False) -> str:
-    """Why it is so, when we did not do it."""
+    """Why it is so, when we did not do it, or do not know."""
+    asked = "" if state.oom_killed else lost_answers.sentence(row, status)
+    if asked:
+        return asked
     if status == Status.STOPPED:
         return truth.how_it_ended(row, state, by_hand)
     if status == Status.PAUSED:
@@ -126,6 +129,7 @@ def _is_lost(row: Sandbox, at: datetime) -> bool:
 
 
 def _lose(row: Sandbox) -> bool:
+    reason = lost_answers.sentence(row, Status.REMOVED) or truth.LOST
     return transitions.accept(
-        row, Status.REMOVED, action=WORDS[Status.REMOVED], reason=truth.LOST, ended_at=timezone.now()
+        row, Status.REMOVED, action=WORDS[Status.REMOVED], reason=reason, ended_at=timezone.now()
     )

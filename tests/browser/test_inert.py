@@ -122,12 +122,15 @@ def visit(page: Page, watch: Watch, path: str) -> tuple[list[str], bool]:
 def send_forms(page: Page, watch: Watch, path: str, known: set[str]) -> list[str]:
     """Send each form of a page that is not known yet, with all payloads in each field; what came alive."""
     alive = []
-    for at, sign in enumerate(page.evaluate(FORMS)):
+    for sign in page.evaluate(FORMS):
         if sign not in known:
-            known.add(sign)
             page.goto(path, wait_until="load")
+            there = page.evaluate(FORMS)
+            if sign not in there:  # what was sent before it took it away
+                continue
+            known.add(sign)
             with page.expect_navigation(wait_until="load"):
-                page.evaluate(FORMS, [at, "".join(PAYLOADS)])
+                page.evaluate(FORMS, [there.index(sign), "".join(PAYLOADS)])
             alive += [f"{path}, sent: {one}" for one in [*page.evaluate(ALIVE, MARK)[0], *watch.seen]]
     return alive
 

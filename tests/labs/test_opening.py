@@ -58,6 +58,14 @@ def test_opening_twice_is_once(lab):
     assert Event.objects.filter(action="lab.open").count() == 1
 
 
+def test_a_launch_is_on_record_in_its_course_from_the_first_line(lab, course):
+    opening.open_lab(lab, PROF)
+    rounds()
+    lines = Event.objects.filter(action="sandbox.launch")
+    where = set(lines.values_list("outcome", "place_id", "place_name", "place_role"))
+    assert where == {(outcome, course.pk, course.title, "") for outcome in ("requested", "ok")}
+
+
 def test_seats_are_started_in_waves(lab, course, settings):
     settings.SANDBOX_WAVE = 3
     class_of(course, 10)
