@@ -24,10 +24,8 @@ from .models import Lab, LabStatus
 log = logging.getLogger(__name__)
 
 ROLE = "provision"
-QUICK = 0.1
-"""Seconds between two looks at the wave; what is over earlier begins the next one."""
 CALM = 0.5
-"""Seconds between two rounds of everything else."""
+"""Seconds between two rounds of everything; the wave is looked at whenever something of ours is over."""
 LEASE = 600.0
 """Seconds; saving a room full of work may take a round as long. Who dies loses the role at once."""
 
@@ -88,7 +86,7 @@ def _turn(stop: threading.Event) -> None:
     while True:
         work.over.clear()
         _safely(wave.go_on, labs)
-        work.over.wait(max(0, min(due - time.monotonic(), QUICK)))
+        work.over.wait(max(0, due - time.monotonic()))
         if time.monotonic() >= due or stop.is_set():
             return
 

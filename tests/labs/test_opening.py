@@ -106,7 +106,6 @@ def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
 
 def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
     """With a minute between two looks: the wave of one goes on because its launch is over."""
-    monkeypatch.setattr(provision, "QUICK", 60)
     monkeypatch.setattr(provision, "CALM", 60)
     stop = threading.Event()
     opening.open_lab(lab, PROF)
@@ -120,10 +119,15 @@ def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
 
 
 def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
-    monkeypatch.setattr(provision, "QUICK", 0)
     looked, chores = [], []
+
+    def look(labs):
+        looked.append(id(labs))
+        work.over.set()  # something else is over already
+        return True
+
     monkeypatch.setattr(provision, "CALM", 0.3)
-    monkeypatch.setattr(wave, "go_on", lambda labs: bool(looked.append(id(labs))))
+    monkeypatch.setattr(wave, "go_on", look)
     monkeypatch.setattr(provision, "_chores", lambda: bool(chores.append(1)))
     provision._turn(threading.Event())
     assert len(chores) == 1
