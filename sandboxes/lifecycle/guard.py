@@ -19,11 +19,14 @@ from sandboxes.engine.base import Engine, EngineError, Unreachable, Unsupported
 from sandboxes.models import Lease, Network, Sandbox
 
 from .asking import Question
+from .paces import Every
 from .refusals import Refused
 
 NAME = "guard"
 FRESH = timedelta(seconds=60)
 """So long what was seen is believed by whoever starts a sandbox."""
+QUIET = 600.0
+"""Seconds between two looks of the loop while nobody is on the network: each takes a container."""
 PATIENCE = 5.0
 """Seconds that a launch form waits for a look."""
 SHUT = "Sandboxes with internet are not offered at present: the server's network guard is not in place."
@@ -35,7 +38,7 @@ class Seen:
 
     at: datetime | None = None
     guarded: bool | None = None
-    why: str = "Nobody has looked yet: no sandbox has asked for internet."
+    why: str = "Nobody has looked yet."
 
     @property
     def is_fresh(self) -> bool:
@@ -85,10 +88,19 @@ _asked = Question(_look)
 
 
 def again() -> None:
-    """For the loop: look again where it matters, that is where somebody is on the network or has asked."""
-    last = seen()
-    if not last.is_fresh and (last.at or Sandbox.objects.up().filter(network=Network.INTERNET).exists()):
+    """For the loop: look at its start and now and then, and every minute while somebody is on the network.
+
+    Where the risk was accepted and nobody is, it is not looked at.
+    """
+    if Sandbox.objects.up().filter(network=Network.INTERNET).exists():
+        is_due = not seen().is_fresh
+    else:
+        is_due = not settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK and _quiet.is_due()
+    if is_due:
         look()
+
+
+_quiet = Every(QUIET)
 
 
 def check(sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ from django.db import connection
 from sandboxes.engine import set_engine
 from sandboxes.engine.base import EngineError
 from sandboxes.engine.docker_engine import DockerEngine
-from sandboxes.lifecycle import cleanup, commands, watch, work
+from sandboxes.lifecycle import cleanup, commands, guard, watch, work
 from sandboxes.models import Command, Sandbox, User
 from tests.fakes.engine import STARTER, FakeEngine
 from tests.lifecycle.helpers import ALICE
@@ -102,9 +102,12 @@ def by_hand(docker_engine: DockerEngine) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def fresh_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No memory of former tests' failures, and everything is due."""
+    """No memory of former tests' failures; all is due but the look at the network, which takes a container."""
+    never = cleanup.Every(1e9)
+    never.is_due()
     monkeypatch.setattr(cleanup, "_tries", cleanup.Tries())
     monkeypatch.setattr(cleanup, "_looking", cleanup.Every(0))
+    monkeypatch.setattr(guard, "_quiet", never)
     monkeypatch.setattr(cleanup, "_engine", {})
     monkeypatch.setattr(cleanup, "_idling", cleanup.Every(0))
     monkeypatch.setattr(cleanup, "_pruning", cleanup.Every(0))

@@ -132,7 +132,18 @@ def test_the_loop_looks_again_while_somebody_has_internet(launch, engine):
     assert guard.seen().guarded is False
 
 
-def test_the_loop_does_not_look_where_nobody_ever_asked(running, engine):
+def test_the_loop_looks_at_its_start_and_then_now_and_then(running, engine, monkeypatch):
+    monkeypatch.setattr(guard, "_quiet", guard.Every(guard.QUIET))
+    cleanup.run_round()
+    assert (looks(engine), guard.seen().guarded) == (1, True)
+    let_age()
+    cleanup.run_round()
+    assert looks(engine) == 1
+
+
+def test_the_loop_does_not_look_where_the_risk_was_accepted(running, engine, monkeypatch, settings):
+    monkeypatch.setattr(guard, "_quiet", guard.Every(guard.QUIET))
+    settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK = True
     cleanup.run_round()
     assert looks(engine) == 0
 

@@ -59,7 +59,7 @@ def test_ready(anonymous, loop):
     assert response.json() == {
         "ready": True, "reasons": [],
         "checks": {"database": "ok", "migrations": "ok", "engine": "ok", "cleanup": "ok"},
-        "network": "not known: Nobody has looked yet: no sandbox has asked for internet.",
+        "network": "not known: Nobody has looked yet.",
     }  # fmt: skip
     assert "no-store" in response.headers["Cache-Control"]
 
