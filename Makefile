@@ -14,7 +14,8 @@ SCALED := $(FAST) --ignore=tests/ground --ignore=tests/docs
 ENGINE := tests -m 'engine and not browser'
 BROWSER := tests/browser -m browser
 SERVED := $(PY) -m scripts.services run --
-# what failed beside others runs once more alone: a fault fails again, a starved machine does not; both are printed
+# what failed beside others runs once more alone, since a starved machine fails too; both runs are printed, for a
+# race that is rare may pass the second time
 ALONE := --last-failed --last-failed-no-failures=none -v
 AGAIN = { test $$? -eq 1 && echo "once more, alone: what failed above" && $(1) $(ALONE); }
 SCALE = $(SERVED) $(PYTEST) $(BESIDE) $(SCALED) || $(call AGAIN,$(SERVED) $(PYTEST) $(SCALED))
@@ -81,11 +82,7 @@ ci: lint types contracts test ## what CI runs
 
 bench: setup ## the numbers, as ratios beside the raw Engine API
 	@$(PY) -m scripts.engine
-	$(PY) -m bench.start
-	$(PY) -m bench.engine
-	$(PY) -m bench.terminal
-	$(PY) -m bench.stats
-	$(PY) -m bench.recording
+	$(PY) -m bench
 
 lock: ## recompile the hashed locks (UPGRADE=1: to the newest versions)
 	@$(PYTHON3) scripts/setup.py

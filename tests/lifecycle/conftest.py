@@ -102,7 +102,7 @@ def by_hand(docker_engine: DockerEngine) -> Callable[..., Any]:
 
 @pytest.fixture(autouse=True)
 def fresh_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No memory of former tests' failures; all is due but the look at the network, which takes a container."""
+    """No memory of former tests' failures; all is due but the look at the network, a container's work."""
     never = cleanup.Every(1e9)
     never.is_due()
     monkeypatch.setattr(cleanup, "_tries", cleanup.Tries())
