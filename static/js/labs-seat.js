@@ -15,6 +15,7 @@ class LabSeat extends HTMLElement {
   #timer;
   #talk;
   #newest;
+  #asked = 0;
   #turning = false;
   #linked = false; // where the socket never was, the page still looks every few seconds
 
@@ -28,7 +29,7 @@ class LabSeat extends HTMLElement {
     this.addEventListener("terminal-shown", (event) => this.#watched(event.detail), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#look(), { signal });
     document.addEventListener("visibilitychange", () => !document.hidden && this.#ask(), { signal });
-    this.#poll = setInterval(() => !document.hidden && this.#ask(), this.hasAttribute("passing") ? PASSING : CALM);
+    this.#poll = setInterval(() => !document.hidden && this.#glance(), this.hasAttribute("passing") ? PASSING : CALM);
     this.#socket = new Socket(this.getAttribute("socket"), {
       open: () => this.#opened(),
       message: (message) => this.#message(message),
@@ -59,9 +60,18 @@ class LabSeat extends HTMLElement {
     this.#timer ??= setTimeout(() => this.#ask(), GATHER);
   }
 
+  /* A room full of people waits at once. With a socket only their place in the queue is told by nobody. */
+  #glance() {
+    if (!this.hasAttribute("passing") || !this.#socket.isOpen) return this.#ask();
+    if (Date.now() - this.#asked < CALM) return undefined;
+    this.#asked = Date.now();
+    return this.#refresh('[data-seat-part="wait"]');
+  }
+
   #ask() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#asked = Date.now();
     this.#refresh('[data-part="header"], [data-part="stage"], [data-seat-part="wait"]');
   }
 
@@ -69,9 +79,9 @@ class LabSeat extends HTMLElement {
     for (const part of this.querySelectorAll(selector)) window.htmx?.trigger(part, "refresh");
   }
 
-  /* The header is the page's truth: another key is another page, other talk has other parts. */
+  /* Header and waiting are the page's truth: another key is another page, other talk has other parts. */
   #look() {
-    const { key, talk } = this.#header?.dataset ?? {};
+    const { key, talk } = { ...this.#header?.dataset, ...this.querySelector('[data-seat-part="wait"]')?.dataset };
     if (key && key !== this.getAttribute("key")) return this.#anew();
     if (talk !== undefined && talk !== this.#talk && !this.#isTyped) {
       this.#talk = talk;

@@ -39,6 +39,12 @@ Seat.objects.filter(pk=seat.pk).update(typing_asked_by=User.objects.get(username
 Message.objects.create(lab=seat.lab, by_name="Prof", text="Look up, please.")
 trail.nudge(seat)
 """
+PUT = """
+from sandboxes.labs import trail
+from sandboxes.labs.models import Seat
+Seat.objects.filter(pk="{seat}").update(status="{status}")
+seat = Seat.objects.get(pk="{seat}")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +143,23 @@ def test_who_is_early_waits_and_is_led_to_the_seat(product: Product, visit: Call
     tell(product, f"{open_it}opening.open_lab(Lab.objects.get(pk='{lab}'), audit.SYSTEM)")
     page.wait_for_url("**/seats/**")
     Room(page, "").ready()
+
+
+def test_who_waits_asks_seldom_and_is_told_at_once(product: Product, visit: Callable[..., Page]) -> None:
+    """A room full of people waits at the same time: with a socket nobody asks again every two seconds."""
+    page = visit("alice")
+    take_seat(page, tell(product, LAB.format(then=OPEN)))
+    seat = page.url.rstrip("/").rsplit("/", 1)[1]
+    tell(product, PUT.format(seat=seat, status="saving"))
+    page.reload()
+    expect(page.locator("#seat-wait")).to_contain_text("Your files are being saved")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(7000)
+    assert len([one for one in asked if "/part/" in one]) <= 1
+    tell(product, PUT.format(seat=seat, status="ready") + "trail.nudge(seat)")
+    expect(page.locator("#terminal")).to_be_visible()
 
 
 def test_the_bar_between_is_moved_by_keys_and_remembered(
