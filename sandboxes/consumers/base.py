@@ -16,6 +16,7 @@ from autobahn.exception import Disconnected
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
 
 from sandboxes import access, request_ids
 from sandboxes.lifecycle import origins, refusals
@@ -34,6 +35,7 @@ BAD_JSON = "That was not a JSON object with a type."
 BAD_TYPE = "That is not known here."
 TOO_BIG = "That was too big: a text frame holds at most 64 KiB."
 TOO_FAST = "That was too much at once; slow down."
+TOO_MANY = "You have {} pages and terminals open here already. Close some, then reload this one."
 NOT_FOUND = refusals.MISSING.message
 
 
@@ -125,7 +127,7 @@ class SocketConsumer(AsyncWebsocketConsumer):
         await super().__call__(scope, receive, send)
 
     async def connect(self) -> None:
-        """Steps: 1. a person we know, else 403  2. their sandbox, if it is about one  3. be guarded."""
+        """Steps: 1. a person we know, else 403  2. their sandbox, if any  3. room for it  4. be guarded."""
         self.user = self.scope.get("user")
         if self.user is None or not self.user.is_authenticated or not self.user.is_active:
             await self.close()
@@ -135,6 +137,12 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if hidden is not None:
             await self.goodbye(NOT_FOUND, "not_found", 4404)
             await self._note("sandbox.view", refusals.hidden(hidden), hidden.sandbox)
+            return
+        self.hub = hub.current()
+        if self._has_enough():
+            refusal = Refused("", TOO_MANY.format(settings.SANDBOX_USER_SOCKETS))
+            await self.goodbye(refusal.message, "too_many", 4429)
+            await self._note("socket.open", refusal, self.sandbox)
             return
         self.entry = self._enter()
         self.outbox.start()
@@ -183,11 +191,15 @@ class SocketConsumer(AsyncWebsocketConsumer):
         write = database_sync_to_async(refusals.note)
         await write(action, self.origin(), refusal, sandbox, path=self.scope.get("path", "")[:200])
 
+    def _has_enough(self) -> bool:
+        """Whether its person has as many sockets in this process as one may have."""
+        most = settings.SANDBOX_USER_SOCKETS
+        return 0 < most <= self.hub.guard.count(self.user.pk)
+
     def _enter(self) -> Entry:
         session = self.scope.get("session")
         key = getattr(session, "session_key", None) or ""
         entry = Entry(self, self.user.pk, key, self.user.is_staff, self.sandbox.pk if self.sandbox else None)
-        self.hub = hub.current()
         self.hub.guard.enter(entry)
         return entry
 

@@ -21,6 +21,7 @@ from sandboxes.live.terminal import LiveTerminal
 from sandboxes.models import Outcome, Sandbox, Terminal
 
 from . import usage
+from .presence import Presence
 from .recordings import TerminalRecording
 
 log = logging.getLogger(__name__)
@@ -161,5 +162,6 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     grace = settings.SANDBOX_TERMINAL_GRACE
     live = LiveTerminal(record.marker, stream, shell.hooks(), grace, recording.recorder)
     live.record, live.recording = record, recording
+    live.presence = Presence(live, origin, off)
     recording.live = live
     return live

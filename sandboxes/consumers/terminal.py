@@ -12,6 +12,7 @@ from urllib.parse import parse_qs
 from channels.consumer import get_handler_name
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
+from django.conf import settings
 from django.db import DatabaseError
 
 from sandboxes import access
@@ -26,6 +27,7 @@ from sandboxes.live.viewers import Viewer
 from sandboxes.models import Sandbox, Status
 
 from .base import SocketConsumer
+from .presence import Presence
 from .shells import off, open_shell
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 INPUT_FRAME = 64 * 1024
 LARGEST = 500
 UNRECORDED = "This cannot be put on record just now, so it is not done. Try again in a moment."
+CROWDED = "As many look at this terminal as may ({}). Try again when somebody has left."
 UNOPENED = "Nobody has opened this terminal yet; it shows here as soon as somebody has."
 
 
@@ -42,6 +45,7 @@ class TerminalConsumer(SocketConsumer):
     rate, burst = 600.0, 1200.0  # every 64 KiB of output is acknowledged
     terminal: LiveTerminal | None = None
     viewer: Viewer | None = None
+    presence: Presence | None = None
     may_type = False
     has_typed = False
     """Whether it is on record that its person types here."""
@@ -68,29 +72,38 @@ class TerminalConsumer(SocketConsumer):
         assert sandbox is not None
         name = self.scope["url_route"]["kwargs"]["name"]
         cols, rows = self._wish("cols", 80), self._wish("rows", 24)
-        was_open = name in registry.names(sandbox.pk)
         self.may_type = await database_sync_to_async(access.can)(self.user, sandbox, access.TYPE)
-        if not was_open and not self.may_type:
+        if name not in registry.names(sandbox.pk) and not self.may_type:
             return await self.goodbye(UNOPENED, "unopened", 4409)
+        shown = await database_sync_to_async(access.name_of)(self.user, sandbox)
         try:
             terminal = await registry.get(
                 (sandbox.pk, name), lambda: open_shell(sandbox, name, self.origin(), cols, rows)
             )
-            if was_open:
-                await off(terminals.joined, terminal.record, self.origin(), self.may_type)
+            self._find_room(terminal)
+            await self._come(terminal)
+            self._find_room(terminal)  # others came meanwhile
         except (Refused, EngineError, DatabaseError) as error:
             return await self._refuse(error)
-        await self._attach(terminal, cols, rows)
+        await self._attach(terminal, cols, rows, shown)
         if sandbox.status == Status.PAUSED:
             await self.send_json({"type": "paused"})
         return None
 
-    async def _attach(self, terminal: LiveTerminal, cols: int, rows: int) -> None:
-        user, shown = (
-            self.user.get_username(),
-            await database_sync_to_async(access.name_of)(self.user, self.sandbox),
-        )
-        self.terminal = terminal
+    def _find_room(self, terminal: LiveTerminal) -> None:
+        """Raises Refused where enough look on already; its owner's pages are bounded by their sockets."""
+        most = settings.SANDBOX_TERMINAL_VIEWERS
+        if most and not self.is_theirs and len(terminal.viewers) >= most:
+            raise Refused("name", CROWDED.format(most))
+
+    async def _come(self, terminal: LiveTerminal) -> None:
+        """On record before anything is seen."""
+        presence: Presence = terminal.presence
+        await presence.come(self.origin(), self.may_type)
+        self.presence = presence
+
+    async def _attach(self, terminal: LiveTerminal, cols: int, rows: int, shown: str) -> None:
+        user, self.terminal = self.user.get_username(), terminal
         self.viewer = Viewer(
             user, self._send_bytes, self.send_json, cols, rows, not self.may_type, shown, self.is_theirs
         )
@@ -138,13 +151,11 @@ class TerminalConsumer(SocketConsumer):
 
     async def closed(self) -> None:
         """The socket is gone; the shell stays for a while."""
-        terminal, viewer = self.terminal, self.viewer
-        if terminal is None or viewer is None:
-            return
-        self._ending.cancel()
-        terminal.detach(viewer, self.is_sent_away)
-        if terminal.ending is None:
-            await off(terminals.left, terminal.record, self.origin())
+        if self.presence is not None:
+            self.presence.go(self.origin())
+        if self.terminal is not None and self.viewer is not None:
+            self._ending.cancel()
+            self.terminal.detach(self.viewer, self.is_sent_away)
 
     # -- what the viewer sends --------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -22,8 +22,8 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import Conflict, EngineError, NotFound
 from sandboxes.models import Event, Outcome, Sandbox, Status, Terminal
 
-from . import audit, process, quotas, work
-from .refusals import Refused, refuse
+from . import audit, process, quotas, refusals, work
+from .refusals import Refused
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +42,24 @@ def open(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
     """
     reason = _why_not(sandbox)
     if reason is not None:
-        refuse("terminal.open", origin, reason, sandbox)
+        _refuse(origin, reason, sandbox)
     process.hold()
     for attempt in range(2):
         try:
             return _add(sandbox, name, origin)
         except Refused as refusal:
-            refuse("terminal.open", origin, refusal, sandbox)
+            _refuse(origin, refusal, sandbox)
         except IntegrityError:
             if attempt or not _end_lost(sandbox, name):
                 break
     sentence = f"Terminal {name} is just being opened elsewhere. Try again in a moment."
-    refuse("terminal.open", origin, Refused("busy", sentence), sandbox)
+    _refuse(origin, Refused("busy", sentence), sandbox)
+
+
+def _refuse(origin: audit.Origin, refusal: Refused, sandbox: Sandbox) -> NoReturn:
+    """On record in bounds: a page may come again and again, which costs it nothing."""
+    refusals.note("terminal.open", origin, refusal, sandbox)
+    raise refusal
 
 
 def _end_lost(sandbox: Sandbox, name: str) -> bool:
@@ -106,12 +112,12 @@ def opened(terminal: Terminal, origin: audit.Origin) -> None:
 
 
 def joined(terminal: Terminal, origin: audit.Origin, may_type: bool) -> None:
-    """One more page looks at it."""
+    """Somebody begins to look at it."""
     _note(terminal, "join", origin, may_type=may_type)
 
 
 def left(terminal: Terminal, origin: audit.Origin) -> None:
-    """One looks at it no more."""
+    """Somebody looks at it no more."""
     _note(terminal, "leave", origin)
 
 

@@ -104,6 +104,10 @@ class Guard:
     def leave(self, entry: Entry) -> None:
         self.entries.discard(entry)
 
+    def count(self, user_id: int) -> int:
+        """How many sockets this person has open."""
+        return sum(entry.user_id == user_id for entry in self.entries)
+
     def of_session(self, key: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.session_key == key]
 

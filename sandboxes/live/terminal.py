@@ -40,8 +40,6 @@ CODE = 1.0
 """Seconds for which the exit code is waited for; meanwhile the viewers see nothing happen."""
 LET_GO = 4.0
 """Seconds after which the stream is closed when ending the processes did not end it."""
-
-
 SENT_AWAY = 30.0
 """Seconds at most that a shell lives on after its last viewer lost the right to it."""
 
@@ -77,6 +75,7 @@ class LiveTerminal:
         self._do = Tasks().do
         self.record: Any = None
         self.recording: Any = None
+        self.presence: Any = None
         self._reader = self._do(self._run())
 
     # -- viewers ----------------------------------------------------------------------------------

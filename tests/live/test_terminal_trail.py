@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from django.db import DatabaseError
 
+from sandboxes.consumers import presence
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import actions, audit, terminals
 from sandboxes.models import Event, Outcome, Terminal
@@ -27,7 +28,8 @@ async def is_told(action, *expected):
     assert await eventually(so), await told(action)
 
 
-async def test_a_page_that_leaves_and_comes_again_is_on_record(open_terminal, running, alice):
+async def test_a_page_that_leaves_and_comes_again_is_on_record(open_terminal, running, alice, monkeypatch):
+    monkeypatch.setattr(presence, "AWAY", 0.05)
     page = await open_terminal(running.pk, alice)
     shell = (await page.read(kind="attached"))["shell"]
     assert await told("terminal.open") == [("alice", "requested"), ("alice", "ok")]
