@@ -1,6 +1,6 @@
 """A WebSocket client that adds next to nothing: what is measured should be the server.
 
-Only what a bench of our own server needs: no fragments, no extensions, no TLS.
+Only what a bench of our own server needs: no extensions, no TLS.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 import struct
 from urllib.parse import urlsplit
 
-TEXT, BINARY, CLOSE = 1, 2, 8
+MORE, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
 class Closed(Exception):
@@ -49,27 +49,28 @@ class Wire:
         self._sock.close()
 
     async def send(self, data: bytes | str) -> None:
-        """One masked frame of up to 64 KiB."""
+        """One whole message."""
         kind, payload = (BINARY, data) if isinstance(data, bytes) else (TEXT, data.encode())
-        size = len(payload)
-        head = (
-            bytes([0x80 | kind, 0x80 | size]) if size < 126 else struct.pack(">BBH", 0x80 | kind, 0xFE, size)
-        )
-        mask = (self._mask * (size // 4 + 1))[:size]
-        masked = (int.from_bytes(payload) ^ int.from_bytes(mask)).to_bytes(size)
-        await self._loop.sock_sendall(self._sock, head + self._mask + masked)
+        await self.send_raw(framed(kind, payload, self._mask))
+
+    async def send_raw(self, data: bytes) -> None:
+        """Bytes as they are: frames made by hand, or none."""
+        await self._loop.sock_sendall(self._sock, data)
 
     async def recv(self) -> bytes | str:
         """The next frame's payload. Raises Closed."""
         while True:
-            if found := self._cut():
-                kind, payload = found
-                if kind == CLOSE:
-                    raise Closed
-                if kind in (TEXT, BINARY):
-                    return payload.decode() if kind == TEXT else payload
-            else:
-                await self._more()
+            kind, payload = await self.frame()
+            if kind == CLOSE:
+                raise Closed
+            if kind in (TEXT, BINARY):
+                return payload.decode() if kind == TEXT else payload
+
+    async def frame(self) -> tuple[int, bytes]:
+        """The next frame of any kind. Raises Closed without one."""
+        while not (found := self._cut()):
+            await self._more()
+        return found
 
     async def _more(self) -> None:
         data = await self._loop.sock_recv(self._sock, 256 * 1024)
@@ -92,3 +93,16 @@ class Wire:
         kind, payload = came[0] & 15, bytes(memoryview(came)[begin : begin + size])
         del came[: begin + size]
         return kind, payload
+
+
+def framed(kind: int, payload: bytes, mask: bytes, end: bool = True) -> bytes:
+    """One masked frame; not the ``end`` of its message: MORE follows."""
+    size, first = len(payload), (0x80 if end else 0) | kind
+    if size < 126:
+        head = bytes([first, 0x80 | size])
+    elif size < 1 << 16:
+        head = struct.pack(">BBH", first, 0xFE, size)
+    else:
+        head = struct.pack(">BBQ", first, 0xFF, size)
+    key = (mask * (size // 4 + 1))[:size]
+    return head + mask + (int.from_bytes(payload) ^ int.from_bytes(key)).to_bytes(size)

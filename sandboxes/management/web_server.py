@@ -3,10 +3,14 @@
 Daphne closes a connection on which nothing comes for a minute, and begins anew with every byte: who
 sends one now and then keeps it for ever. Here a request's head has to be whole within
 SANDBOX_CLIENT_PATIENCE seconds, its body may pause for as long and has LONGEST in all.
+
+A socket is read no faster than INPUT bytes a second: daphne would keep whatever comes until somebody
+has time for it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from typing import Any
@@ -16,6 +20,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sandboxes.settings")
 from daphne import server
 from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.web.http import HTTPChannel
 
@@ -23,6 +28,35 @@ LONGEST = 300.0
 """Seconds in which a request's body has to be here."""
 RESTS = 4
 """So many times that patience between two requests: a proxy in front of us should let go first."""
+
+
+INPUT = 256 * 1024
+"""Bytes a second that are read of one socket in the long run."""
+BURST = 1024 * 1024
+"""Bytes that are read at once."""
+PONGS = 0.1
+"""Seconds at least between two answers to pings; the protocol asks for the latest only."""
+
+
+class Line(WebSocketProtocol):
+    """One socket. Who sends too much is read later, which is theirs to wait for: nothing of it is lost."""
+
+    free, at, ponged = float(BURST), 0.0, 0.0
+
+    def dataReceived(self, data: bytes) -> None:
+        super().dataReceived(data)
+        now = time.monotonic()
+        self.free, self.at = min(BURST, self.free + (now - self.at) * INPUT) - len(data), now
+        if self.free < 0:
+            self.transport.pauseProducing()
+            later = asyncio.get_running_loop().call_later  # twisted runs on it
+            later(-self.free / INPUT, self.transport.resumeProducing)
+
+    def onPing(self, payload: bytes) -> None:
+        """Answers that nobody reads would pile up here."""
+        if time.monotonic() - self.ponged >= PONGS:
+            self.ponged = time.monotonic()
+            super().onPing(payload)
 
 
 class Channel(HTTPChannel):
@@ -70,6 +104,7 @@ class ImpatientFactory(HTTPFactory):
 def main() -> None:
     """Serve as daphne's own command does."""
     server.HTTPFactory = ImpatientFactory
+    WebSocketFactory.protocol = Line
     CommandLineInterface.entrypoint()
 
 

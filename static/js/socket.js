@@ -42,6 +42,11 @@ export class Socket {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
+  /** Bytes that were sent and that the network has not taken yet. */
+  get unsent() {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
   /** Connect now, whatever is being waited for. */
   connect() {
     clearTimeout(this.#timer);

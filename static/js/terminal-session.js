@@ -41,7 +41,7 @@ export class TerminalSession {
     this.names = names;
     this.typed = typed;
     Object.assign(this, makeScreen(host, { ...screen, label: `Terminal ${name}. Shift and F6 leave it.` }));
-    this.typing = new Typing((bytes) => this.socket.send(bytes));
+    this.typing = new Typing((bytes) => this.socket.send(bytes), () => this.socket.unsent);
     const isAnswer = muteQueries(this.terminal, () => !this.#leader || this.#drawn < this.#head);
     this.terminal.onData((data) => isAnswer() || this.#isUnasked(data) || this.type(data));
     this.terminal.onBinary((data) => this.#answers && this.mayType && this.typing.add(Uint8Array.from(data, (char) => char.charCodeAt(0))));

@@ -1,20 +1,23 @@
 /* What is typed, on its way to the shell: in order, in pieces, and held for a moment while there is no way. */
 
-const PIECE = 32 * 1024; // bytes in one frame
-const APART = 20; // ms between the frames of a long paste: the shell has to read them
+const PIECE = 16 * 1024; // bytes in one frame
+const APART = 80; // ms between the frames of a long paste: 200 KiB a second, less than the server reads
+const UNSENT = 64 * 1024; // bytes that still wait in the browser: acknowledgements must not queue up behind them
 const HELD = 4 * 1024; // bytes kept while not connected
 const HELD_FOR = 15_000; // ms; older keystrokes are not what somebody still means
 
 export class Typing {
   #send;
+  #unsent;
   #isOpen = false;
   #queue = [];
   #since = 0; // when the first of what is held was typed
   #timer = 0;
 
-  /** `send(bytes)` hands a frame over. */
-  constructor(send) {
+  /** `send(bytes)` hands a frame over, `unsent()` tells how many bytes the network has not taken yet. */
+  constructor(send, unsent) {
     this.#send = send;
+    this.#unsent = unsent;
   }
 
   /** Take bytes that somebody typed. */
@@ -55,6 +58,10 @@ export class Typing {
 
   #pump() {
     this.#timer = 0;
+    if (this.#queue.length && this.#unsent() > UNSENT) {
+      this.#timer = setTimeout(() => this.#pump(), APART);
+      return;
+    }
     const piece = this.#queue.shift();
     if (!piece) return;
     this.#send(piece);

@@ -125,7 +125,7 @@ async def test_no_frame_is_a_fault(
     told(
         frames=count, faults=0, shown_the_door=sum(line.doors for line in lines), grown_mib=memory() - before
     )
-    assert memory() - before <= 64
+    assert memory() - before <= 32
     for line in lines:
         if line.socket is not None:
             with suppress(TimeoutError):

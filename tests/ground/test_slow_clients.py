@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,14 @@ BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The web server with three seconds of patience, and nothing of the project behind it."""
-    folder = tmp_path_factory.mktemp("slow")
-    (folder / "plain.py").write_text(APP)
+    with serve(tmp_path_factory.mktemp("slow"), APP) as (place, _):
+        yield place
+
+
+@contextmanager
+def serve(folder: Path, application: str) -> Iterator[tuple[tuple[str, int], int]]:
+    """An application on the web server: where it is, and its process."""
+    (folder / "plain.py").write_text(application)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         place = probe.getsockname()
@@ -41,9 +48,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]
     command = [sys.executable, "-m", "sandboxes.management.web_server", "-b", place[0], "-p", str(place[1])]
     child = subprocess.Popen([*command, "-v", "0", "plain:application"], env=env, cwd=root)
     assert wait_until(lambda: is_open(place), 60)
-    yield place
-    child.terminate()
-    child.wait(20)
+    try:
+        yield place, child.pid
+    finally:
+        child.terminate()
+        child.wait(20)
 
 
 def is_open(place: tuple[str, int]) -> bool:
