@@ -14,11 +14,37 @@ from .units import parse_size
 
 READ: set[str] = set()
 """The names of all variables that are read here."""
+FROM_FILES: dict[str, str] = {}
+"""Secrets that were read from a file, by the name of the variable whose place it took."""
 
 
 def text(name: str, default: str = "") -> str:
     READ.add(name)
     return os.environ.get(name, "").strip() or default
+
+
+def given(name: str) -> str:
+    """A secret: the variable's own value, or what is in the file that ``<name>_FILE`` names."""
+    value, path = text(name), text(f"{name}_FILE")
+    FROM_FILES.pop(name, None)
+    if not path:
+        return value
+    if value:
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set; give one of them.")
+    FROM_FILES[name] = _read(f"{name}_FILE", path)
+    return FROM_FILES[name]
+
+
+def _read(name: str, path: str) -> str:
+    """What is in it, without blanks around it: editors end a file with a line's end."""
+    try:
+        found = Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise ImproperlyConfigured(f"{name} cannot be read: {why}.") from None
+    if not found:
+        raise ImproperlyConfigured(f"{name} names an empty file.")
+    return found
 
 
 def flag(name: str, default: bool) -> bool:
@@ -97,12 +123,9 @@ def kept(folder: Path, name: str, length: int) -> str:
     return path.read_text().strip()
 
 
-def secret(name: str, value: str, path: str) -> str:
-    """A secret given as itself or as a file that holds it; long enough not to be guessed."""
-    try:
-        found = value or (Path(path).read_text().strip() if path else "")
-    except OSError as error:
-        raise ImproperlyConfigured(f"{name}_FILE cannot be read: {error.strerror}.") from None
+def secret(name: str) -> str:
+    """A secret that is long enough not to be guessed, or none."""
+    found = given(name)
     if found and len(found) < 16:
         raise ImproperlyConfigured(f"{name} must have at least 16 characters.")
     return found
@@ -110,7 +133,7 @@ def secret(name: str, value: str, path: str) -> str:
 
 def key(name: str, folder: Path, file: str) -> str:
     """32 bytes in hex: given, or made on the first run and kept."""
-    value = text(name) or kept(folder, file, 32)
+    value = given(name) or kept(folder, file, 32)
     if len(value) != 64 or not set(value.lower()) <= set("0123456789abcdef"):
         raise ImproperlyConfigured(f"{name} must be 64 hexadecimal digits: openssl rand -hex 32.")
     return value

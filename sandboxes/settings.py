@@ -15,10 +15,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.text("SANDBOX_DATA", str(BASE_DIR / "var")))
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 SANDBOX_READ = env.READ  # the names of all variables that have been read
+SANDBOX_FROM_FILES = env.FROM_FILES  # of secrets given as NAME_FILE: what was in there, by NAME
 QUOTAS = env.QUOTAS
 
 DEBUG = env.flag("SANDBOX_DEBUG", False)
-SECRET_KEY = env.text("SANDBOX_SECRET_KEY") or env.kept(DATA_DIR, "secret_key", 32)
+SECRET_KEY = env.given("SANDBOX_SECRET_KEY") or env.kept(DATA_DIR, "secret_key", 32)
 ALLOWED_HOSTS = env.listed("SANDBOX_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
 CSRF_TRUSTED_ORIGINS = env.listed("SANDBOX_ORIGINS")
 SECURE = env.flag("SANDBOX_HTTPS", False)
@@ -92,12 +93,12 @@ USE_I18N = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 
-DATABASES = {"default": env.database(env.text("DATABASE_URL"), DATA_DIR)}
+DATABASES = {"default": env.database(env.given("DATABASE_URL"), DATA_DIR)}
 
 SANDBOX_INSTALL = env.text("SANDBOX_INSTALL") or env.kept(DATA_DIR, "install", 4)
 """Marks what is ours where others are too: labels on the engine, channels in Redis."""
 
-REDIS_URL = env.text("REDIS_URL")
+REDIS_URL = env.given("REDIS_URL")
 CHANNEL_LAYERS: dict[str, dict[str, object]] = {
     "default": {
         "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
@@ -169,7 +170,7 @@ if SECURE:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 
-MAILERS = env.mailers(env.text("SANDBOX_EMAIL_URL"))  # for personal links; without one nothing is sent
+MAILERS = env.mailers(env.given("SANDBOX_EMAIL_URL"))  # for personal links; without one nothing is sent
 SILENCED_SYSTEM_CHECKS = [] if MAILERS else ["mail.W001"]  # labs.mailing asks before it sends
 DEFAULT_FROM_EMAIL = env.text("SANDBOX_EMAIL_FROM", "sandboxes@localhost")
 
@@ -244,9 +245,7 @@ SANDBOX_AUDIT_HEAD_FILE = env.text("SANDBOX_AUDIT_HEAD_FILE", str(DATA_DIR / "au
 SANDBOX_AUDIT_HEAD_URL = env.url("SANDBOX_AUDIT_HEAD_URL")
 SANDBOX_AUDIT_HEAD_INTERVAL = env.number("SANDBOX_AUDIT_HEAD_INTERVAL", 60, 1)
 
-SANDBOX_METRICS_TOKEN = env.secret(  # without one there is no /metrics
-    "SANDBOX_METRICS_TOKEN", env.text("SANDBOX_METRICS_TOKEN"), env.text("SANDBOX_METRICS_TOKEN_FILE")
-)
+SANDBOX_METRICS_TOKEN = env.secret("SANDBOX_METRICS_TOKEN")  # without one there is no /metrics
 SANDBOX_FEED_FILE = env.text("SANDBOX_FEED_FILE")  # the trail as lines of JSON; "-": standard output
 SANDBOX_WEBHOOK_REACH = env.among(
     "SANDBOX_WEBHOOK_REACH", env.text("SANDBOX_WEBHOOK_REACH", "private"), "public private local"

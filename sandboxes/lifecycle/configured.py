@@ -42,6 +42,7 @@ def note() -> bool:
 
 def read(environment: Any) -> Known:
     """What it says: plain values that may be shown, digests of the others, and of the key for those."""
+    environment = {**environment, **settings.SANDBOX_FROM_FILES}
     names = {one for one in environment if one.startswith("SANDBOX_") or one in settings.SANDBOX_READ}
     plain = {one: environment[one] for one in sorted(names) if is_plain(one)}
     hidden = {one: digest(one, environment[one]) for one in sorted(names) if not is_plain(one)}

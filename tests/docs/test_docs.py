@@ -29,7 +29,9 @@ def test_the_actions_page_is_the_transition_table():
 
 def test_every_setting_is_on_the_settings_page_and_the_other_way_round():
     code = (ROOT / "sandboxes/settings.py").read_text()
-    read = set(re.findall(r'env\.(?:text|flag|number|whole|size|listed|key|url)\(\s*"([A-Z_]+)"', code))
+    read = set(re.findall(r'env\.(?:text|flag|number|whole|size|listed|url)\(\s*"([A-Z_]+)"', code))
+    secrets = set(re.findall(r'env\.(?:given|secret|key)\(\s*"([A-Z_]+)"', code))
+    read |= secrets | {f"{name}_FILE" for name in secrets}
     written = set(re.findall(r"^\| `([A-Z_]+)`", (ROOT / "docs/reference/settings.md").read_text(), re.M))
     elsewhere = {"DOCKER_HOST", "SANDBOX_INSTALL_ENGINE", "SANDBOX_PYTHON", "SANDBOX_BUSYBOX"}
     assert read == written - elsewhere

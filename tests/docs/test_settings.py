@@ -1,5 +1,9 @@
 """What the environment says is what is so, or the start stops with a sentence."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,3 +52,78 @@ def test_quotas_of_staff_are_numbers_by_name():
 def test_other_quotas_of_staff_stop_the_start(part):
     with pytest.raises(ImproperlyConfigured, match="SANDBOX_STAFF_QUOTAS"):
         environment.quotas([part])
+
+
+FROM_FILES = ("DATABASE_URL", "REDIS_URL", "SANDBOX_SECRET_KEY", "SANDBOX_EMAIL_URL", "SANDBOX_AUDIT_KEY",
+              "SANDBOX_METRICS_TOKEN")  # fmt: skip
+
+
+@pytest.fixture
+def secret(monkeypatch, tmp_path):
+    """``secret(name, content)``: a file that holds it, and its variable."""
+
+    def put(name, content):
+        path = tmp_path / name
+        path.write_bytes(content)
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(f"{name}_FILE", str(path))
+        monkeypatch.setattr(environment, "FROM_FILES", {})
+        return path
+
+    return put
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b" \n\n"])
+def test_a_secret_in_a_file_is_what_stands_there(secret, ending):
+    secret("DATABASE_URL", b"postgres://u:p@db/name" + ending)
+    assert environment.given("DATABASE_URL") == "postgres://u:p@db/name"
+    assert environment.FROM_FILES == {"DATABASE_URL": "postgres://u:p@db/name"}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(None, "No such file"), (b"", "empty"), (b" \n", "empty"), (b"\xff\xfe", "no text")],
+)
+def test_a_file_that_holds_no_secret_stops_the_start(secret, content, why):
+    path = secret("SANDBOX_SECRET_KEY", content or b"")
+    if content is None:
+        path.unlink()
+    with pytest.raises(ImproperlyConfigured, match=f"SANDBOX_SECRET_KEY_FILE .*{why}"):
+        environment.given("SANDBOX_SECRET_KEY")
+
+
+def test_a_secret_given_twice_stops_the_start(secret, monkeypatch):
+    secret("REDIS_URL", b"redis://one")
+    monkeypatch.setenv("REDIS_URL", "redis://two")
+    with pytest.raises(ImproperlyConfigured, match="both"):
+        environment.given("REDIS_URL")
+
+
+def test_a_key_in_a_file_is_as_long_as_any(secret, tmp_path):
+    secret("SANDBOX_AUDIT_KEY", b"ab" * 32 + b"\n")
+    assert environment.key("SANDBOX_AUDIT_KEY", tmp_path, "audit_key") == "ab" * 32
+    secret("SANDBOX_AUDIT_KEY", b"short")
+    with pytest.raises(ImproperlyConfigured, match="64 hexadecimal"):
+        environment.key("SANDBOX_AUDIT_KEY", tmp_path, "audit_key")
+    secret("SANDBOX_METRICS_TOKEN", b"short\n")
+    with pytest.raises(ImproperlyConfigured, match="16 characters"):
+        environment.secret("SANDBOX_METRICS_TOKEN")
+
+
+def test_all_secrets_of_the_settings_may_be_in_files(tmp_path):
+    """As a start reads them; none of them is in the environment then."""
+    values = dict(zip(FROM_FILES, ("postgres://u:p@db/name", "redis://:p@r/0", "s" * 50, "smtp://u:p@m:25",
+                                   "cd" * 32, "t" * 20), strict=True))  # fmt: skip
+    given = {"SANDBOX_DATA": str(tmp_path), "PATH": os.environ["PATH"]}
+    for name, value in values.items():
+        (tmp_path / name.lower()).write_text(value + "\n")
+        given[f"{name}_FILE"] = str(tmp_path / name.lower())
+    script = (
+        "from sandboxes import settings as s; import json;"
+        "print(json.dumps([s.DATABASES['default']['PASSWORD'], s.REDIS_URL, s.SECRET_KEY, s.MAILERS['default']['OPTIONS']['host'], s.SANDBOX_AUDIT_KEY,"
+        "s.SANDBOX_METRICS_TOKEN, s.SANDBOX_FROM_FILES]))"
+    )
+    said = subprocess.run([sys.executable, "-c", script], env=given, cwd=live.BASE_DIR, check=True,
+                          capture_output=True, text=True).stdout  # fmt: skip
+    expected = ["p", "redis://:p@r/0", "s" * 50, "m", "cd" * 32, "t" * 20, values]
+    assert json.loads(said) == expected

@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
+from sandboxes import environment
 from sandboxes.engine.base import Unreachable
 from sandboxes.labs.models import Course
 from sandboxes.lifecycle import chain, configured, snapshots, work
@@ -160,6 +161,14 @@ def test_of_secrets_and_of_what_is_not_ours_only_the_name(name, started):
     assert started(**{name: "canary-9a4e"}) == [{name: [snapshots.HIDDEN, snapshots.HIDDEN]}]
     text = repr([vars(one) for one in [*Event.objects.all(), *Lease.objects.all()]])
     assert "canary" not in text
+
+
+def test_another_secret_in_the_same_file_is_news_too(started, monkeypatch):
+    for value in ("canary-71f3", "canary-9a4e"):
+        monkeypatch.setitem(environment.FROM_FILES, "DATABASE_URL", value)
+        (told,) = started(DATABASE_URL_FILE="/run/secrets/url")
+        assert told["DATABASE_URL"][1] == snapshots.HIDDEN
+    assert "canary" not in repr([vars(one) for one in [*Event.objects.all(), *Lease.objects.all()]])
 
 
 def test_another_audit_key_is_one_change_and_not_all_of_them(started, settings):
