@@ -120,7 +120,8 @@ def test_all_secrets_of_the_settings_may_be_in_files(tmp_path):
         given[f"{name}_FILE"] = str(tmp_path / name.lower())
     script = (
         "from sandboxes import settings as s; import json;"
-        "print(json.dumps([s.DATABASES['default']['PASSWORD'], s.REDIS_URL, s.SECRET_KEY, s.MAILERS['default']['OPTIONS']['host'], s.SANDBOX_AUDIT_KEY,"
+        "print(json.dumps([s.DATABASES['default']['PASSWORD'], s.REDIS_URL, s.SECRET_KEY,"
+        "s.MAILERS['default']['OPTIONS']['host'], s.SANDBOX_AUDIT_KEY,"
         "s.SANDBOX_METRICS_TOKEN, s.SANDBOX_FROM_FILES]))"
     )
     said = subprocess.run([sys.executable, "-c", script], env=given, cwd=live.BASE_DIR, check=True,
