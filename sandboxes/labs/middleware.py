@@ -22,7 +22,7 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.views.web import origin, unkept
 
 from . import links
-from .models import Enrollment, Lab, LabTemplate, Seat
+from .models import Enrollment, Hand, Lab, LabTemplate, Seat
 
 FREE = {"sign_in", "sign_in_link", "sign_out", "healthz", "readyz", "join", "join_invite", "join_link"}
 HOMES = {"home", "sandbox_list", "course_list"}
@@ -39,8 +39,11 @@ COURSES: dict[str, Callable[[str], Any]] = {
     "tpl": lambda pk: LabTemplate.objects.filter(pk=pk).values_list("course_id", flat=True).first(),
     "lab": lambda pk: Lab.objects.filter(pk=pk).values_list("course_id", flat=True).first(),
     "seat": lambda pk: Seat.objects.filter(pk=pk).values_list("lab__course_id", flat=True).first(),
+    "hand": lambda pk: Hand.objects.filter(pk=pk).values_list("seat__lab__course_id", flat=True).first(),
 }
-"""From an id's first part to the id of the course it is in."""
+"""From an id's first part, or what a bare number is of, to the id of the course it is in."""
+NUMBERED = {"hand_act": "hand"}
+"""Paths that name a thing by its number."""
 
 
 class OneCourse(MiddlewareMixin):
@@ -74,12 +77,12 @@ def is_within(request: HttpRequest, view: Any, kwargs: dict[str, Any], place: En
         return Seat.objects.filter(sandbox_id=kwargs["pk"], enrollment__course=place.course_id).exists()
     if name in KEPT_OUT or not view.__module__.startswith("sandboxes.labs."):
         return False
-    return course_of(str(kwargs.get("pk", ""))) == place.course_id
+    return course_of(str(kwargs.get("pk", "")), NUMBERED.get(name)) == place.course_id
 
 
-def course_of(pk: str) -> str | None:
-    """The course that something is in, by its id."""
-    find = COURSES.get(pk.partition("_")[0])
+def course_of(pk: str, kind: str | None = None) -> str | None:
+    """The course that something is in, by its id, or by its number and what it is."""
+    find = COURSES.get(kind or pk.partition("_")[0])
     return find(pk) if find else None
 
 
