@@ -13,7 +13,7 @@ from django.db import transaction
 from sandboxes.lifecycle import audit
 from sandboxes.models import Image, User
 
-from . import trail
+from . import lab_templates, trail
 from .models import Course, Enrollment, LabTemplate, Role, TemplateVersion
 
 FOLDER = Path(__file__).parent / "sample"
@@ -80,10 +80,10 @@ def make(instructor: User, by: audit.Origin | None = None) -> Course:
 
 
 def _add(course: Course, sample: Sample, by: audit.Origin) -> None:
-    """The template and its first version, unless it is there; a missing image is set once it is here."""
+    """The template and its first version, unless it is there; a missing image is set once one is here."""
     template, is_new = LabTemplate.objects.get_or_create(course=course, title=sample.title, removed_at=None)
     if not is_new:
-        return
+        return _mend(template, sample, by)
     archive = sample.archive
     with tarfile.open(fileobj=io.BytesIO(archive)) as packed:
         names = [one.name for one in packed if one.isreg()]
@@ -94,3 +94,14 @@ def _add(course: Course, sample: Sample, by: audit.Origin) -> None:
     template.save()
     trail.record("template.create", by, course, template=template.pk, template_title=template.title,
                  version=1)  # fmt: skip
+    return None
+
+
+def _mend(template: LabTemplate, sample: Sample, by: audit.Origin) -> None:
+    """A version with an image that is here, where the sample's own has none; what people wrote stays."""
+    only, image = template.newest, sample.image
+    if only is None or image is None or not image.is_here or (only.image and only.image.is_here):
+        return
+    if (only.number, only.created_by, template.published) == (1, "sample", only):
+        lab_templates.save(template, template.title, only.number, by, image=image)
+        lab_templates.publish(template, by)
