@@ -5,22 +5,27 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from sandboxes.lifecycle import actions, audit, transitions
+from sandboxes.lifecycle import actions, audit, transitions, work
 from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
 from . import files, opening, seats, trail
 from .models import Lab, LabStatus, Seat, SeatStatus
 
-WAVE = 4
-"""Seats that are saved and removed in one round."""
+WAVE = work.ASIDE["saves"]
+"""Seats that are saved and removed at a time, so that a class that ends holds up none that begins."""
 KEPT = timedelta(days=1)
 """How long a sandbox whose work could not be saved stays, stopped, after its lab."""
 HERE = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.READY, SeatStatus.FAILED)
 EVERY = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner", "sandbox__image")
+
+_in_hand: set[str] = set()
+"""Seats that a thread of this process is closing."""
+_put_off: set[str] = set()
+"""Seats of which the last try came to nothing: the engine was away."""
 
 
 # -- warn ---------------------------------------------------------------------------------------
@@ -104,21 +109,19 @@ def close_due() -> None:
 def _close_over(lab: Lab) -> None:
     """Seats without more time, while others have some: their sandboxes would expire, and nothing be saved."""
     late = (timezone.now() - lab.closes_at).total_seconds()
-    over = lab.seats.filter(status__in=(SeatStatus.READY, SeatStatus.SAVING), extra__lte=late)
-    for seat in over.select_related(*EVERY)[:WAVE]:
-        close_seat(seat)
+    _close_some(lab.seats.filter(status__in=(SeatStatus.READY, SeatStatus.SAVING), extra__lte=late))
 
 
 def go_on() -> bool:
-    """Go on with labs that are being closed; whether something was done."""
-    done = False
+    """Go on with labs that are being closed; whether more is to be done as soon as that is through."""
+    begun: set[str] = set()
     for lab in Lab.objects.filter(status=LabStatus.CLOSING).select_related("course", "version"):
-        wave = list(lab.seats.exclude(status=SeatStatus.CLOSED).select_related(*EVERY)[:WAVE])
-        closed = [seat for seat in wave if close_seat(seat)]
-        done = done or bool(closed)
-        if not wave:
+        left = lab.seats.exclude(status=SeatStatus.CLOSED)
+        begun |= _close_some(left)
+        if not left.exists():
             _finish(lab)
-    return _save_again() or done
+    begun |= _save_again()
+    return bool((begun | _in_hand) - _put_off)
 
 
 def again(seat: Seat, by: audit.Origin) -> bool:
@@ -134,12 +137,29 @@ def again(seat: Seat, by: audit.Origin) -> bool:
     return True
 
 
-def _save_again() -> bool:
-    """Seats that are saved once more though their lab is closed; whether something was done."""
+def _save_again() -> set[str]:
+    """Go on with seats that are saved once more though their lab is closed; those that were begun."""
     rows = Seat.objects.filter(status=SeatStatus.SAVING, lab__status=LabStatus.CLOSED)
-    if not rows.exists():  # as nearly always
-        return False
-    return bool([seat for seat in rows.select_related(*EVERY)[:WAVE] if close_seat(seat)])
+    return _close_some(rows) if rows.exists() else set()  # as nearly always
+
+
+def _close_some(rows: QuerySet[Seat]) -> set[str]:
+    """Have threads close some of these, WAVE of all labs at a time, none by two; those that were begun."""
+    busy = set(_in_hand)  # first: whose thread is through by now is through in its row too
+    some = rows.exclude(pk__in=busy).select_related(*EVERY)[: max(WAVE - len(busy), 0)]
+    for seat in some:
+        _in_hand.add(seat.pk)
+        work.submit(_close, seat, pool="saves")
+    return {seat.pk for seat in some}
+
+
+def _close(seat: Seat) -> None:
+    is_through = False
+    try:
+        is_through = close_seat(seat)
+    finally:
+        (_put_off.discard if is_through else _put_off.add)(seat.pk)
+        _in_hand.discard(seat.pk)
 
 
 def close_seat(seat: Seat) -> bool:

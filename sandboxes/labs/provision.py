@@ -2,7 +2,8 @@
 
 One process does it at a time (a lease). It holds nothing in memory that matters: killed at any
 moment, the next one goes on from the rows. At most SANDBOX_WAVE seats are being started at a time,
-so that somebody who launches a sandbox by hand finds the engine's door open.
+so that somebody who launches a sandbox by hand finds the engine's door open; saving has threads of
+its own, so that a class that ends holds up none that begins.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ log = logging.getLogger(__name__)
 ROLE = "provision"
 CALM = 0.5
 """Seconds between two rounds of everything; the wave is looked at whenever something of ours is over."""
+BUSY = 0.1
+"""The same while there is more to do."""
 LEASE = 600.0
-"""Seconds; saving a room full of work may take a round as long. Who dies loses the role at once."""
+"""Seconds; files for a room full of people may take a round as long. Who dies loses the role at once."""
 
 
 def run_round() -> bool:
@@ -82,7 +85,7 @@ def loop(stop: threading.Event) -> None:
 def _turn(stop: threading.Event) -> None:
     """Do what there is, and then look after the wave until it is time for the rest again."""
     more = _safely(_chores)
-    due, labs = time.monotonic() + (0 if more else CALM), wave.Labs()
+    due, labs = time.monotonic() + (BUSY if more else CALM), wave.Labs()
     while True:
         work.over.clear()
         _safely(wave.go_on, labs)

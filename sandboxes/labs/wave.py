@@ -39,8 +39,9 @@ class Labs(dict[str, Lab]):
 
 def go_on(labs: Labs) -> bool:
     """Settle what is over and start what has room; whether something is being started."""
+    busy = set(_in_hand)  # first: whose thread is through by now is through in its row too
     begun = dict(Seat.objects.starting().order_by().values_list("pk", "sandbox__status"))
-    changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in _in_hand]
+    changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in busy]
     left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
     room = settings.SANDBOX_WAVE - left  # after settling: a free place is filled at once
     return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0

@@ -27,8 +27,11 @@ from . import process
 
 log = logging.getLogger(__name__)
 
-PULLS = 4
-"""Pulls at a time; the engine itself fetches several layers of each at once."""
+ASIDE = {"pulls": 4, "saves": 4}
+"""Pools of what may take minutes, so that no action waits for it, and how many at a time.
+
+Of a pull the engine itself fetches several layers at once; saves are workspaces of labs that close.
+"""
 
 CONNECTION_IDLE = 0.5
 """Seconds without work after which a thread lets go of its database connection."""
@@ -105,13 +108,13 @@ def size(pool: str) -> int:
     """Threads of a pool by the settings; 0: the caller does the work itself."""
     if pool == "commands":
         return int(settings.SANDBOX_COMMAND_WORKERS)
-    if pool == "pulls":
-        return PULLS if settings.SANDBOX_WORKERS else 0
+    if pool in ASIDE:
+        return ASIDE[pool] if settings.SANDBOX_WORKERS else 0
     return int(settings.SANDBOX_WORKERS)
 
 
 def submit(fn: Callable[..., Any], *args: Any, pool: str = "actions") -> Future[Any]:
-    """Have ``fn(*args)`` done in a pool: actions, pulls or commands. Not inside a transaction.
+    """Have ``fn(*args)`` done in a pool: actions, pulls, saves or commands. Not inside a transaction.
 
     With no threads for the pool it is done here and now, and what it raises comes out here.
     """

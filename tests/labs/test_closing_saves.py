@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
-from sandboxes.labs import closing, files, opening
-from sandboxes.labs.models import Lab, Seat
+from sandboxes.labs import closing, files, opening, provision, seats
+from sandboxes.labs.models import Course, Lab, LabStatus, LabTemplate, Seat, SeatStatus, TemplateVersion
 from sandboxes.lifecycle import actions, cleanup
 from sandboxes.models import Event, Sandbox, Status, User
+from tests.fakes.processes import wait_until
 from tests.pages.conftest import browser, text
 
-from .conftest import PROF, rounds
+from .conftest import PROF, enroll, rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -172,3 +175,115 @@ def test_what_is_saved_is_not_saved_again(open_lab, seat, alice, ines, saved):
     rounds()
     assert "nothing that could be saved" in again(ines, seat(alice))
     assert browser(alice).post(reverse("seat_save", args=[seat(alice).pk])).status_code == 404
+
+
+# -- beside a class that begins -------------------------------------------------------------------
+
+
+@pytest.fixture
+def stuck(monkeypatch):
+    """Saving does not come to an end until it is let go; who was saved, in order."""
+    let_go, begun = threading.Event(), []
+
+    def save(seat, sandbox):
+        begun.append(seat.enrollment.name)
+        let_go.wait(60)
+        files.path_of(seat).parent.mkdir(parents=True, exist_ok=True)
+        files.path_of(seat).write_bytes(b"packed")
+        return ""
+
+    monkeypatch.setattr(files, "_save", save)
+    yield SimpleNamespace(let_go=let_go, begun=begun)
+    let_go.set()
+
+
+@pytest.fixture
+def looped(stuck):
+    """The loop itself, in a thread of its own, for as long as the test lasts."""
+    stop = threading.Event()
+
+    def run():
+        try:
+            provision.loop(stop)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    stuck.let_go.set()
+    stop.set()
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def class_of(version, count):
+    """Another course with an open lab of the same template's kind, and so many students."""
+    course = Course.objects.create(title="Another course")
+    template = LabTemplate.objects.create(course=course, title="Another lab")
+    other = TemplateVersion.objects.create(
+        template=template, number=1, image=version.image, memory=64 << 20, sheet="# A"
+    )
+    for number in range(count):
+        enroll(course, User.objects.create_user(f"other-{number}"))
+    lab = opening.make(other, "Another lab", closes_at=timezone.now() + timedelta(hours=1), by=PROF)
+    opening.open_lab(lab, PROF)
+    return lab
+
+
+def full(course, count):
+    for number in range(count):
+        enroll(course, User.objects.create_user(f"student-{number}"))
+
+
+def test_a_class_that_ends_holds_up_none_that_begins(pool, course, lab, stuck, looped):
+    """Ten workspaces that take for ever to save, beside a lab of twelve that opens."""
+    full(course, 8)
+    opening.open_lab(lab, PROF)
+    assert wait_until(lambda: lab.seats.filter(status="ready").count() == 10)
+    opening.close_lab(lab, PROF)
+    assert wait_until(lambda: len(stuck.begun) == closing.WAVE)
+    other = class_of(lab.version, 12)
+    assert wait_until(lambda: other.seats.filter(status="ready").count() == 12)
+    assert len(stuck.begun) == closing.WAVE, "no more than so many at a time"
+    assert not Sandbox.objects.filter(seats__lab=lab, status=Status.REMOVED).exists()
+    stuck.let_go.set()
+    assert wait_until(lambda: Lab.objects.get(pk=lab.pk).status == LabStatus.CLOSED, 60)
+    assert sorted(stuck.begun) == sorted(seat.enrollment.name for seat in lab.seats.all()), "each once"
+    assert set(lab.seats.values_list("status", "sandbox__status", "saved_bytes")) == {
+        ("closed", "removed", 6)
+    }
+    assert Event.objects.filter(action="seat.save").count() == 10
+    assert Event.objects.filter(action="sandbox.remove", outcome="ok").count() == 10
+
+
+def test_a_worker_that_dies_while_it_saves_is_taken_over(open_lab, seat, alice, bob, saved, monkeypatch):
+    """Marked, and then nothing: the rows say who is still to be saved, and nobody is saved twice."""
+    opening.close_lab(open_lab, PROF)
+    with monkeypatch.context() as dying:
+        dying.setattr(closing.work, "submit", lambda *_, **__: None)
+        closing.go_on()
+    seats.change(seat(bob), SeatStatus.READY, SeatStatus.SAVING)
+    closing._in_hand.clear()  # another process
+    rounds()
+    assert saved == {"Alice": "running", "Bob": "running"}
+    assert seat(alice).sandbox.status == seat(bob).sandbox.status == Status.REMOVED
+    open_lab.refresh_from_db()
+    assert open_lab.status == LabStatus.CLOSED
+
+
+def test_what_breaks_in_one_seat_is_tried_again_and_the_others_go_on(
+    pool, open_lab, seat, alice, bob, saved, monkeypatch
+):
+    close, broken = closing.close_seat, []
+
+    def closes(one):
+        if one.enrollment.name == "Alice" and not broken:
+            broken.append(one)
+            raise RuntimeError("broken")
+        return close(one)
+
+    monkeypatch.setattr(closing, "close_seat", closes)
+    opening.close_lab(open_lab, PROF)
+    assert wait_until(lambda: provision.run_round() is False and seat(alice).status == "closed")
+    assert saved == {"Alice": "running", "Bob": "running"}
