@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
@@ -45,10 +46,12 @@ def warn() -> None:
     _warn_late(soon)
 
 
-def _comfort(lab: Lab) -> None:
-    """Who has more time than the others is told so, lest they hurry."""
-    for seat in lab.seats.filter(extra__gt=0, status__in=HERE).select_related("lab"):
+def _comfort(lab: Lab) -> list[Seat]:
+    """Who has more time than the others is told so, lest they hurry; who that is."""
+    found = late(lab)
+    for seat in found:
         trail.tell(seat, f"You have {format_duration(seat.extra)} more than the others.")
+    return found
 
 
 def _warn_late(soon: datetime) -> None:
@@ -69,26 +72,81 @@ def _minutes(at: datetime) -> int:
     return max(round((at - timezone.now()).total_seconds() / 60), 1)
 
 
-def begin(lab: Lab, by: audit.Origin, name: str, minutes: int = 0) -> bool:
-    """Close by hand, now or in some minutes; everybody in the room is told. False when it is not open.
+def begin(lab: Lab, by: audit.Origin, name: str, minutes: int = 0) -> str:
+    """Close by hand, now or in some minutes; everybody in the room is told.
 
-    ``name`` is what people call who does it. Who has extra time has it also after those minutes.
+    ``name`` is what people call who does it. What comes of it is a sentence for them; empty when it is
+    not open. Who has extra time has it also after those minutes; once the lab's own time is over, the
+    minutes are for who has extra time.
     """
     with transaction.atomic():
         if not minutes:
-            if lab.status == LabStatus.OPEN:
-                trail.tell(lab, f"{name} closes this lab now. Your files are being saved.")
-            return opening.close_lab(lab, by)
+            return _begin_now(lab, by, name)
         row = Lab.objects.select_for_update().get(pk=lab.pk)
-        closes = min(timezone.now() + timedelta(minutes=minutes), row.closes_at)
         if row.status != LabStatus.OPEN:
-            return False
-        Lab.objects.filter(pk=lab.pk).update(closes_at=closes, warned_at=timezone.now())
+            return ""
+        closes = timezone.now() + timedelta(minutes=minutes)
+        bring = _bring_forward if row.closes_at > timezone.now() else _cut_extra
+        until, sentence, facts = bring(row, closes, name)
         lab.refresh_from_db()
-        trail.record("lab.close_soon", by, lab, closes_at=closes.isoformat(timespec="seconds"))
-        trail.tell(lab, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
+        trail.record("lab.close_soon", by, lab, closes_at=until.isoformat(timespec="seconds"), **facts)
         trail.nudge(lab)
-    return True
+    return sentence
+
+
+def _begin_now(lab: Lab, by: audit.Origin, name: str) -> str:
+    if lab.status == LabStatus.OPEN:
+        trail.tell(lab, f"{name} closes this lab now. Your files are being saved.")
+    done = opening.close_lab(lab, by)
+    return f"{lab.title} is being closed: workspaces are saved first." if done else ""
+
+
+Brought = tuple[datetime, str, dict[str, Any]]
+"""The end that came of it, the sentence for who asked, and facts for the record."""
+
+
+def _bring_forward(lab: Lab, closes: datetime, name: str) -> Brought:
+    """An end of the lab that is sooner; extra time stays, and whoever has some is told so."""
+    until = min(closes, lab.closes_at)
+    Lab.objects.filter(pk=lab.pk).update(closes_at=until, warned_at=timezone.now())
+    trail.tell(lab, f"{name} closes this lab in {_minutes(until)} min. Your files are saved then.")
+    stay = _who_stays(_comfort(lab))
+    return until, f"Everybody is told: it closes in {_in_words(until)}.{stay}", {}
+
+
+def _cut_extra(lab: Lab, closes: datetime, name: str) -> Brought:
+    """A sooner end for those with extra time, who alone are still at work."""
+    here = late(lab)
+    for seat in here:
+        if seat.closes_at > closes:
+            seat.extra = max(int((closes - lab.closes_at).total_seconds()), 0)
+            columns = {"extra": seat.extra, "warned_at": timezone.now(), "changed_at": timezone.now()}
+            Seat.objects.filter(pk=seat.pk).update(**columns)
+            trail.tell(seat, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
+            trail.nudge(seat)
+    until = max((seat.closes_at for seat in here), default=timezone.now())
+    sentence = f"Who has extra time is told: it closes in {_in_words(until)}, for them too."
+    return until, sentence, {"seats": [seat.pk for seat in here]}
+
+
+def late(lab: Lab) -> list[Seat]:
+    """Seats with extra time that are not closed yet."""
+    return list(lab.seats.filter(extra__gt=0, status__in=HERE).select_related("lab", "enrollment"))
+
+
+def _who_stays(seats: list[Seat]) -> str:
+    """Who goes on for how long, after a sentence that tells the lab's end."""
+    if not seats:
+        return ""
+    most = format_duration(max(seat.extra for seat in seats))
+    if len(seats) == 1:
+        return f" {seats[0].enrollment.name} has {most} more."
+    return f" {len(seats)} students have extra time after that, {most} at most."
+
+
+def _in_words(at: datetime) -> str:
+    count = _minutes(at)
+    return f"{count} minute{'' if count == 1 else 's'}"
 
 
 # -- close --------------------------------------------------------------------------------------

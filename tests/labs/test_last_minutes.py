@@ -65,7 +65,7 @@ async def test_an_open_seat_hears_it_once(open_lab, seat, alice, ines, open_sock
 def test_an_end_that_is_sooner_stays(open_lab, ines):
     Lab.objects.update(closes_at=timezone.now() + MINUTE)
     before = Lab.objects.get().closes_at
-    act(ines, open_lab, "close", minutes="10")
+    assert "Everybody is told: it closes in 1 minute." in act(ines, open_lab, "close", minutes="10")
     assert Lab.objects.get().closes_at == before
     assert said() == ["Ines closes this lab in 1 min. Your files are saved then."]
 
@@ -74,6 +74,51 @@ def test_the_question_tells_of_those_with_extra_time(open_lab, seat, alice, ines
     opening.extend_seat(seat(alice), PROF, 600)
     asked = browser(ines).post(reverse("lab_act", args=[open_lab.pk, "close"]) + "?confirm")
     assert "1 student has extra time" in text(asked)
+
+
+def test_who_has_extra_time_is_told_so_and_who_closes_is_too(open_lab, seat, alice, bob, ines):
+    opening.extend_seat(seat(alice), PROF, 2400)
+    told = act(ines, open_lab, "close", minutes="5")
+    assert "it closes in 5 minutes. Alice has 40 min more." in told
+    assert said(seat(alice)) == ["You have 40 min more than the others."]
+    assert (seat(alice).extra, said(seat(bob))) == (2400, [])
+    opening.extend_seat(seat(bob), PROF, 600)
+    told = act(ines, open_lab, "close", minutes="2")
+    assert "it closes in 2 minutes. 2 students have extra time after that, 40 min at most." in told
+
+
+def over_but_for(seat, user, minutes):
+    """The lab's own end was five minutes ago; this one has so many minutes left."""
+    opening.extend_seat(seat(user), PROF, 300 + minutes * 60)
+    Lab.objects.update(closes_at=timezone.now() - 5 * MINUTE, warned_at=timezone.now() - 10 * MINUTE)
+    closing.close_due()
+
+
+def test_after_its_own_end_the_minutes_are_for_who_has_extra_time(open_lab, seat, alice, bob, ines):
+    over_but_for(seat, alice, 40)
+    assert (seat(alice).status, seat(bob).status) == ("ready", "closed")
+    asked = browser(ines).post(reverse("lab_act", args=[open_lab.pk, "close"]) + "?confirm")
+    assert "the others’ time is over, so the minutes are for them" in text(asked)
+    before = Lab.objects.get().closes_at
+    told = act(ines, open_lab, "close", minutes="5")
+    assert "Who has extra time is told: it closes in 5 minutes, for them too." in told
+    assert 4 * MINUTE < seat(alice).closes_at - timezone.now() <= 5 * MINUTE
+    assert Lab.objects.get().closes_at == before
+    assert said(seat(alice)) == ["Ines closes this lab in 5 min. Your files are saved then."]
+    event = Event.objects.get(action="lab.close_soon")
+    assert event.detail["seats"] == [seat(alice).pk]
+    closing.warn()
+    assert len(said(seat(alice))) == 1
+    Lab.objects.update(closes_at=before - 6 * MINUTE)  # six minutes later
+    closing.close_due()
+    assert Lab.objects.get().status == LabStatus.CLOSING
+
+
+def test_extra_time_that_ends_sooner_stays(open_lab, seat, alice, ines):
+    over_but_for(seat, alice, 2)
+    before = seat(alice).extra
+    assert "it closes in 2 minutes, for them too." in act(ines, open_lab, "close", minutes="10")
+    assert (seat(alice).extra, said(seat(alice))) == (before, [])
 
 
 # -- extra time ---------------------------------------------------------------------------------

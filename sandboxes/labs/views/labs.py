@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from sandboxes.labs import closing, gate, members, opening, seats, trail
@@ -99,8 +100,8 @@ def lab_act(request: Request, pk: str, action: str) -> HttpResponse:
         raise Http404("No such action.")
     lab = gate.get_lab(request.user, pk, gate.MANAGE if action in MANAGED else gate.ACT)
     if "confirm" in request.GET and action == "close":
-        later = lab.seats.filter(extra__gt=0).count()
-        context = {"lab": lab, "course": lab.course, "later": later, "in_minutes": IN_MINUTES}
+        context = {"lab": lab, "course": lab.course, "later": len(closing.late(lab)),
+                   "is_over": lab.closes_at <= timezone.now(), "in_minutes": IN_MINUTES}  # fmt: skip
         return render(request, "labs/lab_close.html", context)
     level, text = act(lab, origin(request), request)
     return answer(request, lab, level, text)
@@ -175,11 +176,8 @@ def close(lab: Lab, by: audit.Origin, request: Request) -> Said:
     """Save everybody's workspace and remove the sandboxes, now or in the minutes that were chosen."""
     text = request.POST.get("minutes", "0")
     minutes = int(text) if text in map(str, IN_MINUTES) else 0
-    if not closing.begin(lab, by, members.called(lab.course, request.user), minutes):
-        return "info", "It is being closed, or closed, already."
-    if minutes:
-        return "success", f"Everybody is told: it closes in {minutes} minutes."
-    return "success", f"{lab.title} is being closed: workspaces are saved first."
+    said = closing.begin(lab, by, members.called(lab.course, request.user), minutes)
+    return ("success", said) if said else ("info", "It is being closed, or closed, already.")
 
 
 ACTS = {"open": open_now, "extend": extend, "retry": retry_failed, "latecomers": add_latecomers, "pull": pull,
