@@ -59,16 +59,22 @@ def take(lab: Lab, enrollment: Enrollment, by: audit.Origin) -> Seat:
     found = Seat.objects.filter(lab=lab, enrollment=enrollment).select_related("lab__course").first()
     if found:
         return found
-    if lab.status != LabStatus.OPEN:
-        raise Refused("", "This lab is not open.")
-    if not lab.is_trial:
-        _check_late(lab)
     with transaction.atomic():
+        row = _held(lab)
+        if row.status != LabStatus.OPEN:
+            raise Refused("", "This lab is not open.")
+        if not row.is_trial:
+            _check_late(row)
         seat, is_new = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
         if is_new:
             trail.record("seat.take", by, seat)
         trail.nudge(seat)
     return seat
+
+
+def _held(lab: Lab) -> Lab:
+    """The lab as it is, which it stays until the transaction ends: none closes around a seat being made."""
+    return Lab.objects.select_for_update().get(pk=lab.pk)
 
 
 def _check_late(lab: Lab) -> None:
@@ -88,6 +94,17 @@ def queue_all(lab: Lab) -> int:
     rows = [Seat(lab=lab, enrollment=person, queued_at=now, step_since=now) for person in people]
     Seat.objects.bulk_create(rows, ignore_conflicts=True)
     return len(rows)
+
+
+def add_latecomers(lab: Lab, by: audit.Origin) -> int | None:
+    """A seat for every student who has none yet; how many are new. None when the lab is not open."""
+    with transaction.atomic():
+        if _held(lab).status != LabStatus.OPEN:
+            return None
+        count = queue_all(lab)
+        trail.record("lab.latecomers", by, lab, seats=count)
+        trail.nudge(lab)
+    return count
 
 
 def retry(seat: Seat, origin: audit.Origin) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,7 +17,7 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import User
 from tests.pages.conftest import browser, refusals, text
 
-from .conftest import PROF, enroll
+from .conftest import PROF, enroll, rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = timedelta(minutes=1)
@@ -118,3 +121,46 @@ def test_a_lab_is_made_with_the_rule(version, engine):
     assert lab.late_until is None
     opening.open_lab(lab, PROF)
     assert lab.late_until == lab.opened_at + 5 * MINUTE
+
+
+# -- while it closes ------------------------------------------------------------------------------
+
+
+def test_who_comes_as_it_closes_gets_no_seat_that_nobody_ever_starts(open_lab, course, stranger):
+    """Both looked at the lab while it was open; by the time of their seat it is closed."""
+    before = Lab.objects.get()
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    with pytest.raises(Refused, match="not open"):
+        seats.take(before, stranger.enrollments.get(), PROF)
+    assert seats.add_latecomers(before, PROF) is None
+    assert set(before.seats.values_list("status", flat=True)) == {"closed"}
+    assert before.seats.count() == 2
+
+
+def test_a_crowd_that_comes_as_it_closes_is_in_or_out(open_lab, course):
+    """Twenty press at the moment of the close, and staff add latecomers: no seat is left waiting."""
+    people = [enroll(course, User.objects.create_user(f"late-{number}")) for number in range(20)]
+    gate = threading.Barrier(22, timeout=60)
+
+    def come(person):
+        return seats.take(Lab.objects.get(pk=open_lab.pk), person, PROF).pk
+
+    def at_once(do, *args):
+        try:
+            gate.wait()
+            return do(*args)
+        except Refused:
+            return None
+        finally:
+            connection.close()
+
+    acts = [(come, one) for one in people]
+    acts += [(opening.close_lab, open_lab, PROF), (seats.add_latecomers, open_lab, PROF)]
+    with ThreadPoolExecutor(len(acts)) as pool:
+        came = [done.result() for done in [pool.submit(at_once, *act) for act in acts]]
+    rounds()
+    assert came[20] is True
+    assert set(open_lab.seats.values_list("status", flat=True)) == {"closed"}
+    assert open_lab.seats.count() in (2 + sum(bool(one) for one in came[:20]), 22)
+    assert Lab.objects.get().status == "closed"
