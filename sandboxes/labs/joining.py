@@ -25,6 +25,7 @@ LASTS = {60: "an hour", 180: "3 hours", 1440: "a day"}
 """Minutes that a class code may last."""
 MOST_GUESTS = 1000
 """Guests of one course, so that nobody fills the disk with them."""
+MOST_LETTERS = roster_lines.MOST["name"]
 
 NO_CODE = Refused(
     "code", "This code does not work. Check it, or ask for the present one: codes end after a while."
@@ -117,15 +118,37 @@ def join(course: Course, user: User, origin: audit.Origin, how: str, only: str =
     """
     if only and only != course.pk:
         raise Refused("", ELSEWHERE)
+    found = course.enrollments.filter(user=user).first() or _joined(course, user, origin, how)
+    if found.removed_at is not None:
+        raise Refused("", LEFT)
+    return found
+
+
+def _joined(course: Course, user: User, origin: audit.Origin, how: str) -> Enrollment:
+    """Their place, made now. The course's row is held for a moment, so that no two take one name at once."""
     with transaction.atomic():
-        values = {"name": name_of(user), "email": user.email, "email_confirmed": False,
+        Course.objects.select_for_update().get(pk=course.pk)
+        values = {"name": _free_name(course, user), "email": user.email, "email_confirmed": False,
                   "role": Role.STUDENT}  # fmt: skip
         found, is_new = Enrollment.objects.get_or_create(course=course, user=user, defaults=values)
         if is_new:
             trail.record("course.join", origin, course, by=how)
-    if found.removed_at is not None:
-        raise Refused("", LEFT)
     return found
+
+
+def _free_name(course: Course, user: User) -> str:
+    """Their name, with their username where somebody here is called so: profiles say what one likes."""
+    name = name_of(user)
+    if key(name) not in _taken(course):
+        return name
+    account = f" ({user.get_username()})"[:MOST_LETTERS]
+    return f"{name[: MOST_LETTERS - len(account)]}{account}"
+
+
+def _taken(course: Course) -> set[str]:
+    """The names in a course by ``key``; guests who left may come back under theirs."""
+    rows = Enrollment.objects.filter(course=course).exclude(is_guest=True, removed_at__isnull=False)
+    return {key(name) for name in rows.values_list("name", flat=True)}
 
 
 def name_of(user: User) -> str:
@@ -166,13 +189,9 @@ def _guests_name(text: str) -> str:
 
 def _check_free(course: Course, name: str) -> None:
     """Guests who left may come back under their name; names of the roster stay taken."""
-    rows = Enrollment.objects.filter(course=course).values_list("name", "is_guest", "removed_at")
-    guests, mine = 0, key(name)
-    for other, is_guest, removed_at in rows:
-        guests += is_guest
-        if key(other) == mine and not (is_guest and removed_at):
-            raise Refused("name", TAKEN)
-    if guests >= MOST_GUESTS:
+    if key(name) in _taken(course):
+        raise Refused("name", TAKEN)
+    if course.enrollments.filter(is_guest=True).count() >= MOST_GUESTS:
         raise Refused("name", "This course has no place for more guests.")
 
 

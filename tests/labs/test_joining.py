@@ -279,3 +279,37 @@ def test_a_course_member_is_not_asked_for_a_name(guests, code, carl):
     enroll(guests, carl)
     assert browser(carl).post("/join/", {"code": code, "name": "Other"}).status_code == 303
     assert Enrollment.objects.filter(user=carl).count() == 1
+
+
+# -- names of accounts ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Alice", "ALICE", "alice ", "Аlice", "Alíce"])
+def test_an_account_named_like_a_student_says_whose_it_is(course, code, carl, name):
+    """Whoever has an account may write anything into their profile."""
+    User.objects.filter(pk=carl.pk).update(first_name=name, last_name="")
+    browser(carl).post("/join/", {"code": code})
+    assert course.enrollments.get(user=carl).name == f"{name.strip()} (carl)"
+
+
+def test_neither_instructor_nor_who_left_lends_a_name(course, code, carl, ines, alice):
+    course.enrollments.filter(user=alice).update(removed_at=timezone.now())
+    for name in ("Ines", "Alice"):
+        User.objects.filter(pk=carl.pk).update(first_name=name, last_name="")
+        course.enrollments.filter(user=carl).delete()
+        browser(carl).post("/join/", {"code": code})
+        assert course.enrollments.get(user=carl).name == f"{name} (carl)"
+
+
+def test_a_name_that_nobody_has_stays_as_it_is(course, code, carl):
+    User.objects.filter(pk=carl.pk).update(first_name="Carl", last_name="Lund")
+    browser(carl).post("/join/", {"code": code})
+    assert course.enrollments.get(user=carl).name == "Carl Lund"
+
+
+def test_a_long_name_that_is_taken_keeps_the_account(course, code, carl, alice):
+    course.enrollments.filter(user=alice).update(name="n" * 120)
+    User.objects.filter(pk=carl.pk).update(first_name="n" * 120, last_name="")
+    browser(carl).post("/join/", {"code": code})
+    name = course.enrollments.get(user=carl).name
+    assert (len(name), name[-8:]) == (120, "n (carl)")
