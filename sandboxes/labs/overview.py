@@ -90,10 +90,9 @@ def medians(found: list[Person]) -> list[timedelta | None]:
 
 
 def story(seat: Seat) -> list[Event]:
-    """What happened at a seat and in its sandbox, the latest first."""
-    mine = Q(detail__seat=seat.pk)
-    if seat.sandbox_id:
-        mine |= Q(sandbox_id=seat.sandbox_id)
+    """What happened at a seat and in all its sandboxes, the latest first."""
+    held = {seat.sandbox_id or "", *seat.sandboxes.values_list("pk", flat=True)} - {""}
+    mine = Q(detail__seat=seat.pk) | Q(sandbox_id__in=held)
     since = seat.lab.created_at
     rows = Event.objects.filter(mine, at__gte=since).exclude(action="terminal.leave")
     return list(rows.order_by("-id")[:EVENTS])

@@ -6,7 +6,7 @@ from django.db.models import QuerySet
 
 from sandboxes.lifecycle import recording_policy
 from sandboxes.lifecycle.recording_policy import Policy
-from sandboxes.models import Recording, Sandbox
+from sandboxes.models import Recording
 
 from .models import Seat, TemplateVersion
 
@@ -37,5 +37,4 @@ def told_in(seat: Seat) -> str:
 
 def of_seat(seat: Seat) -> QuerySet[Recording]:
     """Of all its sandboxes, also those before it was started over; the newest first."""
-    sandboxes = Sandbox.objects.filter(launch_key__startswith=f"{seat.pk}-", owner=seat.enrollment.user_id)
-    return Recording.objects.filter(sandbox_id__in=sandboxes.values("pk")).order_by("-started_at")
+    return Recording.objects.filter(sandbox_id__in=seat.sandboxes.values("pk")).order_by("-started_at")

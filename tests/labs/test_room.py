@@ -6,8 +6,9 @@ import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sandboxes.labs import broadcast
+from sandboxes.labs import broadcast, overview
 from sandboxes.labs.models import Course, Enrollment, Hand, Seat
+from sandboxes.lifecycle import audit, commands
 from sandboxes.models import Event, Outcome, User
 from tests.pages.conftest import HTMX, browser, text
 
@@ -89,6 +90,23 @@ def test_a_seats_story_in_words(ines, alice, open_lab, seat):
     page = text(browser(ines).get(reverse("seat_story", args=[place.pk])))
     for said in ("came to the lab", "raised a hand", "ines looked at the terminal", "the seat is ready"):
         assert said in page
+
+
+def test_a_seats_story_goes_on_when_it_is_started_over(ines, alice, bob, seat):
+    """What happened in the sandbox before, a command for instance, is not forgotten."""
+    place = seat(alice)
+    before, others = place.sandbox, seat(bob).sandbox
+    for sandbox, argv in ((before, "make before"), (others, "make theirs")):
+        commands.run(sandbox, argv, origin=audit.Origin.of(sandbox.owner), user=sandbox.owner)
+    browser(alice).post(reverse("seat_start_over", args=[place.pk]))
+    rounds()
+    assert seat(alice).sandbox_id != before.pk
+    told = {event.sandbox_id for event in overview.story(seat(alice))} - {""}
+    assert told == {before.pk, seat(alice).sandbox_id}
+    page = text(browser(ines).get(reverse("seat_story", args=[place.pk])))
+    assert "make before" in page
+    assert "started over from the starting files" in page
+    assert "make theirs" not in page
 
 
 # -- who may ------------------------------------------------------------------------------------

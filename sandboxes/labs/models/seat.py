@@ -114,3 +114,8 @@ class Seat(models.Model):
         """How many stand before it in the queue, and itself."""
         before = Q(queued_at__lt=self.queued_at) | Q(queued_at=self.queued_at, id__lte=self.id)
         return Seat.objects.filter(before, status=SeatStatus.WAITING).count()
+
+    @property
+    def sandboxes(self) -> models.QuerySet[Sandbox]:
+        """All it ever had, also before it was started over: each has the seat in its launch key."""
+        return Sandbox.objects.filter(launch_key__startswith=f"{self.pk}-", owner=self.enrollment.user_id)
