@@ -17,6 +17,8 @@ from . import seats
 from .models import Lab, LabStatus, Seat, SeatStatus
 
 BEING_MADE = {Status.QUEUED.value}
+SPARE = 2
+"""Threads that a wave leaves to what people do by hand, however large it may be."""
 
 _in_hand: set[str] = set()
 """Seats that a thread of this process is getting ready."""
@@ -43,8 +45,14 @@ def go_on(labs: Labs) -> bool:
     begun = dict(Seat.objects.starting().order_by().values_list("pk", "sandbox__status"))
     changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in busy]
     left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
-    room = settings.SANDBOX_WAVE - left  # after settling: a free place is filled at once
+    room = most() - left  # after settling: a free place is filled at once
     return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0
+
+
+def most() -> int:
+    """Seats that are being started at a time; launches and files together leave SPARE threads free."""
+    threads = work.size("actions")
+    return min(settings.SANDBOX_WAVE, max(threads - SPARE, 1)) if threads else int(settings.SANDBOX_WAVE)
 
 
 def _chosen(keys: list[str]) -> Iterable[Seat]:
