@@ -20,7 +20,7 @@ from django.utils.module_loading import import_string
 from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import audit, budget, host, process, quotas, refusals, steps, transitions, usage, work
+from . import audit, budget, fullness, host, process, quotas, refusals, steps, transitions, usage, work
 from .launching import launch, reserve
 from .refusals import Refused
 from .transitions import TABLE, Claim
@@ -138,6 +138,7 @@ def _claim_and_run(sandbox: Sandbox, action: str, origin: audit.Origin, wait: fl
 
 def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, where: Q | None) -> Claim | None:
     """Claim; to start a failed one takes a place of the quota again, and a whole lifetime."""
+    fullness.check(sandbox, action, origin)
     if action != "start" or sandbox.status != Status.FAILED:
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
     host.check_disk()

@@ -7,7 +7,10 @@ to memory only.
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import Future
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -16,39 +19,88 @@ from sandboxes.engine import get_engine
 from sandboxes.models import Isolation, Sandbox
 from sandboxes.units import format_size
 
-from . import actions, announce, audit
+from . import actions, announce, audit, fullness, work
 
 WARN = 80
 """Percent of its limit at which a sandbox is warned."""
 STEP = 0.02
 """What is on the row may be wrong by so much of the limit, so that not every look writes."""
+SLACK = 0.05
+"""By so much of the limit a full one may be larger than at its stop: a shell's history, a program's notes."""
 GRACE = timedelta(seconds=120)
 """For so long after its start a sandbox that is full may delete files, as long as it writes no more."""
+SETTLING = 5.0
+"""Seconds for which a full one is waited for that is busy with something else."""
+PAUSE = 0.1
+STOPPING = 10.0
+"""Seconds for which stops are waited for, so that what they leave is measured once they write no more."""
 
 
 def watch() -> int:
-    """Look at all that run; how many were stopped. Raises EngineError."""
+    """Look at all that run, busy ones too; how many were stopped. Raises EngineError."""
     used = get_engine().disk_use()
-    rows = Sandbox.objects.up().filter(isolation=Isolation.STANDARD, pending="").select_related("owner")
-    return sum(_look(row, used[row.native_id]) for row in rows if row.native_id in used)
+    rows = Sandbox.objects.up().filter(isolation=Isolation.STANDARD).select_related("owner")
+    was_full = {row.pk: fullness.is_full(row) for row in rows}
+    found = [(row, _look(row, used[row.native_id])) for row in rows if row.native_id in used]
+    over = {row.pk: (row, reason) for row, reason in found if reason}
+    jobs = _stop(over)
+    until = time.monotonic() + STOPPING
+    for job in jobs:
+        work.outcome(job, max(until - time.monotonic(), 0))
+    _measure([row for row, _ in over.values() if not was_full[row.pk]])
+    return len(jobs)
 
 
-def _look(row: Sandbox, used: int) -> bool:
-    before = row.disk_used
-    if used >= row.disk and not _may_tidy_up(row, used):
+def _look(row: Sandbox, used: int) -> str:
+    """Note what it has written; why it is to be stopped, or "" where it is not."""
+    before, was_full = row.disk_used, fullness.is_full(row)
+    figures = f"{format_size(used)}, and may write {format_size(row.disk)}"
+    if used >= row.disk and not was_full:
         _note(row, used)
-        reason = f"it has written {format_size(used)}, and may write {format_size(row.disk)}"
-        return actions.begin(row, "stop", audit.CLEANUP, reason=reason) is not None
+        return f"it has written {figures}"
+    if used >= row.disk and before is not None and used > before + SLACK * row.disk:
+        _note(row, used)
+        return f"{fullness.GREW}: {figures}"
+    if _is_news(row, used):
+        _note(row, used)
+    return f"it is still full: {figures}" if used >= row.disk and not _is_young(row) else ""
+
+
+def _is_news(row: Sandbox, used: int) -> bool:
+    """Whether it is to be written down. Of a full one only less is: else it might grow little by little."""
+    if row.disk_used is None or used < row.disk <= row.disk_used:
+        return True
     crosses = (row.disk_percent >= WARN) != (used * 100 // row.disk >= WARN)
-    if before is None or crosses or abs(used - before) >= STEP * row.disk:
-        _note(row, used)
-    return False
+    less = 0 if fullness.is_full(row) else used - row.disk_used
+    return crosses or max(less, row.disk_used - used) >= STEP * row.disk
 
 
-def _may_tidy_up(row: Sandbox, used: int) -> bool:
-    """Whether it has only just been started, and has not grown since it was stopped."""
-    young = row.started_at is not None and timezone.now() - row.started_at < GRACE
-    return young and row.disk_used is not None and used <= row.disk_used
+def _is_young(row: Sandbox) -> bool:
+    return row.started_at is not None and timezone.now() - row.started_at < GRACE
+
+
+def _stop(over: dict[str, tuple[Sandbox, str]]) -> list[Future[Any]]:
+    """Stop each as soon as nothing else is under way with it; by now it is refused to begin more."""
+    jobs: list[Future[Any]] = []
+    until = time.monotonic() + SETTLING
+    while over:
+        begun = {pk: actions.begin(row, "stop", audit.CLEANUP, reason=why) for pk, (row, why) in over.items()}
+        jobs += [one[1] for one in begun.values() if one]
+        busy = Sandbox.objects.up().exclude(pending__in=("stop", "remove"))
+        wait_for = set(
+            busy.filter(pk__in=[pk for pk, one in begun.items() if not one]).values_list("pk", flat=True)
+        )
+        over = {pk: one for pk, one in over.items() if pk in wait_for and time.monotonic() < until}
+        time.sleep(PAUSE if over else 0)
+    return jobs
+
+
+def _measure(rows: list[Sandbox]) -> None:
+    """Once more, since they wrote until they were stopped: by this it is told whether they grow."""
+    used = get_engine().disk_use() if rows else {}
+    for row in rows:
+        if row.native_id in used and used[row.native_id] > (row.disk_used or 0):
+            _note(row, used[row.native_id])
 
 
 def _note(row: Sandbox, used: int) -> None:

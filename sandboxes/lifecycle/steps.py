@@ -78,7 +78,7 @@ def _launch(mine: Claim, pulled: bool = False) -> Later:
     except EngineError as error:
         return endings.failed(mine, error)
     generation = mine.sandbox.generation + 1
-    if not transitions.still_ours(mine, native_id=native_id, generation=generation):
+    if not transitions.still_ours(mine, native_id=native_id, generation=generation, disk_used=None):
         return endings.drop(mine, native_id)
     return _first_start(mine, native_id)
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from sandboxes.lifecycle import event_words, idle, quotas, strictness
+from sandboxes.lifecycle import event_words, fullness, idle, quotas, strictness
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Sandbox
 from sandboxes.units import format_duration, format_size
@@ -35,6 +35,7 @@ for one in (offers.label, offers.consequence, offers.tale, offers.queued, offers
 register.filter("sandboxes_limit", quotas.sandboxes_limit)
 register.filter("kept_in_memory", strictness.told)
 register.filter("use", idle.told)
+register.filter("has_grown", fullness.has_grown)
 register.filter("sentence", event_words.sentence)
 register.filter("memory_limit", quotas.memory_limit)
 

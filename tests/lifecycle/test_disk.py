@@ -8,10 +8,10 @@ import pytest
 from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
-from sandboxes.lifecycle import actions, cleanup, disk, host
+from sandboxes.lifecycle import actions, audit, cleanup, disk, host, transitions
 from sandboxes.models import Event, Sandbox, Status
 from tests.fakes.engine import FakeEngine
-from tests.lifecycle.helpers import ALICE, change, trail
+from tests.lifecycle.helpers import ALICE, change, put, trail
 
 GIB = 1 << 30
 
@@ -73,19 +73,108 @@ def test_a_paused_one_is_stopped_too(engine, paused):
     assert writes(engine, paused, 120).status == Status.STOPPED
 
 
+def fill_and_start(engine: FakeEngine, sandbox: Sandbox, percent: int = 120) -> None:
+    assert writes(engine, sandbox, percent).status == Status.STOPPED
+    assert actions.start(sandbox, by=ALICE, wait=None).done
+
+
 def test_started_again_it_may_delete_files_but_not_write_more(engine, running):
-    writes(engine, running, 120)
-    actions.start(running, by=ALICE, wait=None)
+    fill_and_start(engine, running)
     assert writes(engine, running, 120).status == Status.RUNNING
     assert writes(engine, running, 110).status == Status.RUNNING
-    assert writes(engine, running, 111).status == Status.STOPPED
+    assert writes(engine, running, 114).status == Status.RUNNING  # a shell's history
+    assert writes(engine, running, 116).status == Status.STOPPED
+
+
+def test_little_by_little_is_growing_too(engine, running):
+    fill_and_start(engine, running)
+    for percent in (124, 124):
+        assert writes(engine, running, percent).status == Status.RUNNING
+        actions.stop(running, by=ALICE, wait=None)
+        actions.start(running, by=ALICE, wait=None)
+    assert writes(engine, running, 126).status_reason.startswith("it was full and wrote more: ")
 
 
 def test_started_again_it_has_two_minutes(engine, running):
-    writes(engine, running, 120)
-    actions.start(running, by=ALICE, wait=None)
+    fill_and_start(engine, running)
     change(running, started_at=timezone.now() - timedelta(seconds=121))
     assert writes(engine, running, 120).status == Status.STOPPED
+    assert running.status_reason == "it is still full: 2.4 GB, and may write 2 GB"
+    assert actions.start(running, by=ALICE, wait=None).done
+
+
+def test_whose_full_one_grew_does_not_start_it_again_but_others_do(engine, running, alice, prof):
+    mine, theirs = audit.Origin.of(alice), audit.Origin.of(prof)
+    fill_and_start(engine, running)
+    assert writes(engine, running, 400).status == Status.STOPPED
+    result = actions.start(running, by=mine, wait=None)
+    assert not result.done
+    assert result.message.startswith("quiet-otter was full, and wrote more when it was started to delete")
+    assert trail(running)[-1] == ("sandbox.start", "refused", result.message)
+    assert actions.start(running, by=theirs, wait=None).done
+    assert writes(engine, running, 50).status == Status.RUNNING
+    actions.stop(running, by=mine, wait=None)
+    assert actions.start(running, by=mine, wait=None).done
+
+
+def test_what_it_wrote_until_it_was_stopped_is_not_held_against_it(engine, running, monkeypatch):
+    """Between the look and the stop a fast disk takes some more."""
+    real = engine.stop
+
+    def stop(native_id: str, grace: int = 2) -> None:
+        engine.containers[native_id].written += GIB
+        real(native_id, grace)
+
+    monkeypatch.setattr(engine, "stop", stop)
+    assert writes(engine, running, 150).disk_percent == 200
+    actions.start(running, by=ALICE, wait=None)
+    assert cleanup.run_round().error == ""
+    running.refresh_from_db()
+    assert running.status == Status.RUNNING
+
+
+@pytest.mark.parametrize("action", ["restart", "resume"])
+def test_a_full_one_is_only_started(engine, running, action):
+    fill_and_start(engine, running)
+    if action == "resume":
+        actions.pause(running, by=ALICE, wait=None)
+    result = actions.act(running, action, ALICE, wait=None)
+    assert not result.done
+    full = "quiet-otter is full: 2.4 GB written, and it may write 2 GB."
+    assert result.message == f"{full} Stop it and start it: then it has two minutes to delete files."
+    assert trail(running)[-1] == (f"sandbox.{action}", "refused", result.message)
+
+
+def test_one_that_is_busy_is_stopped_as_soon_as_it_settles(engine, running, monkeypatch):
+    """Restart pressed again and again keeps something under way nearly all of the time."""
+    mine = transitions.claim(running, "restart", ALICE)
+    naps = []
+
+    def nap(_: float) -> None:
+        naps.append(actions.restart(running, by=ALICE, wait=None).message)
+        transitions.settle(mine, Status.RUNNING)
+
+    monkeypatch.setattr(disk.time, "sleep", nap)
+    assert writes(engine, running, 120).status == Status.STOPPED
+    assert naps[0].startswith("quiet-otter is full: 2.4 GB written")
+
+
+def test_one_that_stays_busy_is_stopped_at_a_later_look(engine, running, monkeypatch):
+    monkeypatch.setattr(disk, "SETTLING", 0)
+    mine = transitions.claim(running, "pause", ALICE)
+    assert writes(engine, running, 120).status == Status.RUNNING
+    assert running.disk_percent == 120
+    transitions.settle(mine, Status.RUNNING)
+    change(running, started_at=timezone.now() - timedelta(minutes=5))
+    assert writes(engine, running, 120).status == Status.STOPPED
+
+
+def test_a_launch_anew_has_written_nothing(engine, running):
+    fill_and_start(engine, running)
+    change(running, status=Status.FAILED, native_id="")
+    engine.containers.clear()
+    actions.start(running, by=ALICE, wait=None)
+    assert running.disk_used is None
 
 
 def test_a_strict_one_is_left_alone(engine, launch):
@@ -102,12 +191,6 @@ def test_an_engine_that_does_not_say_stops_nobody(engine, running):
     assert (running.status, running.disk_percent) == (Status.RUNNING, 50)
 
 
-def test_one_that_is_busy_is_looked_at_the_next_time(engine, running):
-    change(running, pending="pause", pending_since=timezone.now(), claim="x", claimed_by="nobody")
-    engine.containers[running.native_id].written = 10 * GIB
-    assert disk.watch() == 0
-
-
 # -- the host -----------------------------------------------------------------------------------
 
 
@@ -121,6 +204,28 @@ def test_below_the_floor_nothing_is_launched_and_the_figures_are_told(nearly_ful
         launch()
     assert not Sandbox.objects.exists()
     assert Event.objects.filter(action="sandbox.launch", outcome="refused").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "action"),
+    [
+        (Status.STOPPED, "start"),
+        (Status.RUNNING, "restart"),
+        (Status.PAUSED, "resume"),
+        (Status.FAILED, "start"),
+    ],
+)
+def test_below_the_floor_nobody_is_set_to_write(engine, running, nearly_full, status, action):
+    put(running, engine, status)
+    result = actions.act(running, action, ALICE, wait=None)
+    assert "100 GB free, and 200 GB must stay free" in result.message
+    assert trail(running)[-1] == (f"sandbox.{action}", "refused", result.message)
+    running.refresh_from_db()
+    assert running.status == status
+
+
+def test_below_the_floor_work_may_still_be_saved(stopped, nearly_full):
+    assert actions.start(stopped, by=audit.PROVISION, wait=None).done
 
 
 def test_below_the_floor_cleaning_goes_on(engine, running, nearly_full):
