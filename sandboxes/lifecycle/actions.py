@@ -143,6 +143,9 @@ def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, whe
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
     host.check_disk()
     room = budget.limit()
+    if room is None and budget.is_set():
+        raise Refused("memory", "The engine does not answer, so it is not known how much memory is left. "
+                                "Try again in a moment.")  # fmt: skip
     process.hold()
     with transaction.atomic():
         reserve(sandbox, room)

@@ -6,6 +6,7 @@ Every live sandbox counts with its whole limit, stopped ones too: they may start
 from __future__ import annotations
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -44,8 +45,20 @@ def limit() -> int | None:
     return None if memory is None else memory * settings.SANDBOX_MEMORY_SHARE // 100
 
 
-def promised() -> int:
-    return Sandbox.objects.live().aggregate(sum=Sum("memory"))["sum"] or 0
+def is_set() -> bool:
+    """Whether there is to be one, be its size known or not."""
+    return bool(settings.SANDBOX_MEMORY_BUDGET or settings.SANDBOX_MEMORY_SHARE)
+
+
+def promised(beside: Collection[str] = ()) -> int:
+    """Bytes promised to all live sandboxes, or to all but these."""
+    return Sandbox.objects.live().exclude(pk__in=beside).aggregate(sum=Sum("memory"))["sum"] or 0
+
+
+def learn(memory: int) -> None:
+    """The host has so many bytes of memory, says the engine: kept for when it does not answer."""
+    if settings.SANDBOX_MEMORY_SHARE:
+        _total.learn(memory)
 
 
 def room() -> Room:
@@ -82,21 +95,35 @@ def _sentence(sandbox: Sandbox, left: int, most: int) -> str:
 
 
 class _Total:
-    """The host's memory, which does not change: known from the first answer on."""
+    """The host's memory, which does not change: known from the first answer on, to all processes."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[int, int] = {}
 
     def memory(self) -> int | None:
+        """What the engine said to this process, says now, or said last to any process."""
         key = id(get_engine())
         if key not in self._known:
             found = host.info()
             if found is None:
-                return None
-            with self._lock:
-                self._known = {key: found.memory}
+                return _kept()
+            self.learn(found.memory)
         return self._known.get(key)
+
+    def learn(self, memory: int) -> None:
+        with self._lock:
+            if self._known == (now := {id(get_engine()): memory}):
+                return
+            self._known = now
+        report, until = {"memory": memory}, timezone.now()
+        if not Lease.objects.filter(name=LOCK).update(report=report):
+            Lease.objects.get_or_create(name=LOCK, defaults={"owner": LOCK, "until": until, "report": report})
+
+
+def _kept() -> int | None:
+    report = Lease.objects.filter(name=LOCK).values_list("report", flat=True).first() or {}
+    return report.get("memory")
 
 
 _total = _Total()

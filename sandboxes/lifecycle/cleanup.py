@@ -31,6 +31,7 @@ from . import (
     actions,
     audit,
     brakes,
+    budget,
     commands,
     disk,
     guard,
@@ -41,6 +42,7 @@ from . import (
     recordings,
     terminals,
     usage,
+    waiting,
     work,
 )
 from .clock import Clock
@@ -171,8 +173,8 @@ def _expire(now: datetime) -> list[Job]:
 
 
 def _relaunch() -> list[Job]:
-    """What waits for the engine, which answers now."""
-    return _begun("launched", Sandbox.objects.filter(status=Status.QUEUED, pending=""), "launch")
+    """What waits for the engine, which answers now: as much of it as there is room for."""
+    return _begun("launched", waiting.ready(), "launch")
 
 
 def _ended() -> list[Job]:
@@ -211,6 +213,7 @@ def _look_around() -> None:
         images.refresh_presence()
         info = get_engine().info()
         _engine.update(version=info.version, free_disk=info.free_disk)
+        budget.learn(info.memory)
         guard.again()
 
 

@@ -215,10 +215,12 @@ def _unowned(row: Sandbox, markers: set[str]) -> int:
 
 
 def _memory(seen: Seen) -> Iterator[Breach]:
-    """All live sandboxes together have no more memory than the install may give."""
-    room = budget.room()
-    if room.limit is not None and room.promised > room.limit:
-        figures = f"{format_size(room.promised)} of {format_size(room.limit)}"
+    """All live sandboxes together have no more memory than the install may give; who waits has none yet."""
+    most = budget.limit()
+    idle = [row.pk for row in seen.rows.values() if row.status == Status.QUEUED and not row.pending]
+    promised = budget.promised(beside=idle)
+    if most is not None and promised > most:
+        figures = f"{format_size(promised)} of {format_size(most)}"
         yield Breach("within the budget", "memory", figures)
 
 

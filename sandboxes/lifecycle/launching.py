@@ -11,11 +11,12 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from sandboxes.models import Image, Network, Sandbox, User
+from sandboxes.models import Image, Network, Outcome, Sandbox, Status, User
 
 from . import (
     audit,
     budget,
+    endings,
     guard,
     host,
     limits,
@@ -89,7 +90,8 @@ def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: W
     """Check it, put it on record and have it made; of two at once with the same key one is made."""
     try:
         sandbox = _checked(owner, image, wish, terms)
-        mine = _born(sandbox, origin)
+        room = budget.limit()
+        mine = _born(sandbox, origin, room)
     except Refused as refusal:
         refusals.record("sandbox.launch", origin, refusal, owner=owner.get_username())
         raise
@@ -98,7 +100,7 @@ def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: W
         if known is None:
             raise
         return known
-    return _made(sandbox, mine)
+    return _made(sandbox, mine) if room is not None or not budget.is_set() else _queued(sandbox, mine)
 
 
 def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -> Sandbox:
@@ -119,6 +121,12 @@ def _made(sandbox: Sandbox, mine: Claim) -> Sandbox:
     as_born = copy.copy(sandbox)
     job = work.submit(steps.run, mine)
     return sandbox if job.done() else as_born
+
+
+def _queued(sandbox: Sandbox, mine: Claim) -> Sandbox:
+    """Let it wait for the loop: until the engine has said how much memory there is, nothing is promised."""
+    transitions.settle(mine, Status.QUEUED, outcome=Outcome.FAILED, reason=endings.WAITING)
+    return sandbox
 
 
 def _key(launch_key: str | None) -> str | None:
@@ -189,14 +197,13 @@ _CLEAN: dict[str, Any] = {
 }
 
 
-def _born(sandbox: Sandbox, origin: audit.Origin) -> Claim:
+def _born(sandbox: Sandbox, origin: audit.Origin, room: int | None) -> Claim:
     facts = {"image": sandbox.image_reference, "memory": sandbox.memory, "cpus": str(sandbox.cpus),
              "pids": sandbox.pids, "lifetime": sandbox.lifetime, "network": sandbox.network,
              "isolation": sandbox.isolation, "disk": sandbox.disk,
              "idle": sandbox.idle_limit, "runtime": sandbox.runtime,
              "environment": sorted(sandbox.environment), "recording": sandbox.recording,
              "keystrokes": sandbox.recording_keystrokes}  # fmt: skip
-    room = budget.limit()
     process.hold()
     with transaction.atomic():
         reserve(sandbox, room)

@@ -258,6 +258,17 @@ def settle(
     return True
 
 
+def wait(sandbox: Sandbox, origin: audit.Origin, reason: str) -> bool:
+    """Write down for what a queued one waits that nobody works on; False where that is known already."""
+    rows = Sandbox.objects.filter(pk=sandbox.pk, status=Status.QUEUED, pending="")
+    with transaction.atomic():
+        if not _write(rows.exclude(status_reason=reason), sandbox, {"status_reason": reason}):
+            return False
+        audit.record("sandbox.launch", origin, sandbox, outcome=Outcome.REFUSED, reason=reason)
+        announce.sandbox(sandbox)
+    return True
+
+
 def amend(
     sandbox: Sandbox, action: str, origin: audit.Origin, *, where: Q, facts: dict[str, Any], **columns: Any
 ) -> bool:

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from sandboxes.engine import get_engine
-from sandboxes.lifecycle import usage
+from sandboxes.lifecycle import endings, usage
 from sandboxes.lifecycle.transitions import TABLE, Transition, allowed
 from sandboxes.models import Command, CommandStatus, Sandbox, Status
 from sandboxes.units import format_duration
@@ -114,7 +114,7 @@ def tale(sandbox: Sandbox) -> Tale:
 def queued(sandbox: Sandbox) -> str:
     """What a launch that does not run yet is at; one that nobody works on could not reach the engine."""
     if not sandbox.pending:
-        return "waiting for the engine"
+        return sandbox.status_reason or endings.WAITING
     return "starting" if sandbox.launch_step == "starting" else "waiting its turn"
 
 

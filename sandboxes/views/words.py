@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from sandboxes.lifecycle import endings, event_words, terminals
+from sandboxes.lifecycle import event_words, terminals
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Event, Outcome
 from sandboxes.units import format_duration
@@ -93,7 +93,7 @@ def line(event: Event, request: Event | None, commands: Mapping[str, str]) -> Li
     """One event as a sentence about "it"."""
     if event.action == "sandbox.launch" and event.outcome == Outcome.OK and request:
         return Line(event.at, "", f"running, {span(event.at, request.at)} after launch")
-    if event.action == "sandbox.launch" and event.reason == endings.WAITING:
+    if event.action == "sandbox.launch" and event.reason.startswith("waiting for "):
         return Line(event.at, "", event.reason)
     if event.actor_kind == "engine" and event.reason and not event.action.startswith("terminal."):
         return Line(event.at, "", event.reason)

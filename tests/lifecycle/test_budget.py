@@ -8,9 +8,9 @@ import pytest
 from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
-from sandboxes.lifecycle import actions, audit, budget, host, terminals
-from sandboxes.models import Event, Image, Sandbox, User
-from tests.lifecycle.helpers import ALICE, change
+from sandboxes.lifecycle import actions, audit, budget, cleanup, host, invariants, terminals
+from sandboxes.models import Event, Image, Sandbox, Status, User
+from tests.lifecycle.helpers import ALICE, change, put
 from tests.lifecycle.test_claims import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,6 +42,86 @@ def test_the_host_s_memory_is_known_once_it_was_told(engine, settings):
     budget.limit()
     engine.away = Unreachable("away")
     assert budget.limit() == 4 << 30
+
+
+def another_process(engine, monkeypatch) -> None:
+    """It knows what is in the database, and the engine is slow or away."""
+    monkeypatch.setattr(budget, "_total", budget._Total())
+    engine.fail["info"] = Unreachable("slow")
+
+
+def test_what_the_engine_said_last_is_known_to_a_process_that_cannot_ask(
+    launch, engine, settings, monkeypatch
+):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    launch(memory="512m")
+    another_process(engine, monkeypatch)
+    assert budget.limit() == 4 << 30
+    settings.SANDBOX_MEMORY_SHARE = 10
+    with pytest.raises(actions.Refused, match="307 MB of 819 MB"):
+        launch(memory="512m")
+
+
+def test_the_loop_keeps_what_the_engine_says(engine, settings, monkeypatch):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    assert cleanup.run_round().error == ""
+    another_process(engine, monkeypatch)
+    assert budget.limit() == 4 << 30
+
+
+def test_while_nothing_is_known_a_launch_waits_and_is_made_when_there_is_room(launch, engine, settings):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    engine.fail["info"] = Unreachable("slow")
+    first, _, third = (launch(name=name, memory="1500m") for name in ("first", "second", "third"))
+    assert cleanup.run_round().counts["launched"] == 0
+    assert {row.status_reason for row in Sandbox.objects.all()} == {"waiting for the engine"}
+    assert engine.containers == {}
+    del engine.fail["info"]
+    assert cleanup.run_round().counts["launched"] == 2
+    states = {row.name: (row.status, row.status_reason) for row in Sandbox.objects.all()}
+    assert states["first"] == states["second"] == (Status.RUNNING, "")
+    assert states["third"] == (Status.QUEUED, "waiting for 1.5 GB of memory")
+    assert cleanup.run_round().counts["launched"] == 0
+    waits = Event.objects.filter(sandbox_id=third.pk, reason="waiting for 1.5 GB of memory")
+    assert [event.outcome for event in waits] == ["refused"], "on record once"
+    change(third, changed_at=timezone.now() - timedelta(seconds=5))
+    assert [one for one in invariants.look() if one.promise == "within the budget"] == []
+    actions.remove(first, by=ALICE, wait=None)
+    assert cleanup.run_round().counts["launched"] == 1
+    assert budget.promised() == 3000 * MIB
+
+
+def test_while_the_engine_is_away_launches_are_taken_and_wait(launch, engine, settings):
+    settings.SANDBOX_MEMORY_SHARE = 50
+    engine.away = Unreachable("away")
+    sandbox = launch(memory="512m")
+    assert (sandbox.status, sandbox.pending) == (Status.QUEUED, "")
+    engine.away = None
+    assert cleanup.run_round().counts["launched"] == 1
+
+
+def test_a_failed_one_is_not_launched_anew_while_nothing_is_known(running, engine, settings):
+    put(running, engine, Status.FAILED)
+    settings.SANDBOX_MEMORY_SHARE = 50
+    engine.fail["info"] = Unreachable("slow")
+    result = actions.start(running, by=ALICE, wait=None)
+    assert "it is not known how much memory is left" in result.message
+    assert engine.containers == {}
+
+
+def test_what_waits_is_not_made_below_the_floor(launch, engine, settings):
+    engine.away = Unreachable("away")
+    sandbox = launch()
+    engine.away = None
+    settings.SANDBOX_DISK_FLOOR = 200 << 30  # the fake engine has 100 free
+    assert cleanup.run_round().counts["launched"] == 0
+    sandbox.refresh_from_db()
+    assert (sandbox.status, sandbox.status_reason) == (
+        Status.QUEUED,
+        "waiting for free space on the server's disk",
+    )
+    settings.SANDBOX_DISK_FLOOR = 1 << 30
+    assert cleanup.run_round().counts["launched"] == 1
 
 
 def test_above_it_is_refused_with_the_figures_and_what_would_free_it(launch, bob, settings):
