@@ -153,8 +153,19 @@ def _check_pace(owner: User) -> None:
         raise Refused("", f"{lately}. Wait {format_duration(wait.total_seconds())}.")
 
 
-def check_terminal(user_id: int | None) -> None:
-    """Raise Refused unless one more terminal may be open for this person; in the transaction that adds it."""
+def check_terminal(sandbox: Sandbox, user_id: int | None) -> None:
+    """Raise Refused unless one more terminal may be open: in this sandbox, and for this person anywhere.
+
+    Call it in the transaction that adds the terminal: both rows are locked.
+    """
+    list(Sandbox.objects.select_for_update().filter(pk=sandbox.pk).values_list("pk"))
+    if Terminal.objects.filter(sandbox=sandbox, ended_at=None).count() >= settings.SANDBOX_TERMINALS:
+        here = settings.SANDBOX_TERMINALS
+        raise Refused("name", f"This sandbox has {here} terminals open. Close one first.")
+    _check_own_terminals(user_id)
+
+
+def _check_own_terminals(user_id: int | None) -> None:
     user = User.objects.select_for_update().filter(pk=user_id).first() if user_id else None
     most = limit(user, "terminals") if user else None
     if user is None or most is None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -78,15 +77,12 @@ def _why_not(sandbox: Sandbox) -> Refused | None:
     if sandbox.status != Status.RUNNING:
         offer = "start" if sandbox.status in (Status.STOPPED, Status.FAILED) else ""
         return Refused("", f"It is {sandbox.status}, so it has no terminal.", offer=offer)
-    most = settings.SANDBOX_TERMINALS
-    if Terminal.objects.filter(sandbox=sandbox, ended_at=None).count() >= most:
-        return Refused("name", f"This sandbox has {most} terminals open. Close one first.")
     return None
 
 
 def _add(sandbox: Sandbox, name: str, origin: audit.Origin) -> Terminal:
     with transaction.atomic():
-        quotas.check_terminal(origin.user_id)
+        quotas.check_terminal(sandbox, origin.user_id)
         terminal = Terminal.objects.create(
             sandbox=sandbox, name=name, process=process.process_id(), opened_by=origin.name
         )

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import actions, audit, budget, cleanup, host, invariants, terminals
-from sandboxes.models import Event, Image, Sandbox, Status, User
+from sandboxes.models import Event, Image, Sandbox, Status, Terminal, User
 from tests.lifecycle.helpers import ALICE, change, put
 from tests.lifecycle.test_claims import at_once
 
@@ -231,6 +231,19 @@ def test_terminals_of_one_person(running, alice, bob):
     terminals.open(running, "bobs", audit.Origin.of(bob))
     terminals.ended(one, "closed", mine)
     assert terminals.open(running, "three", mine).pk
+
+
+def test_terminals_of_one_sandbox_opened_at_once(pool, running, alice, bob, settings):
+    settings.SANDBOX_TERMINALS = 3
+    made = at_once(
+        20, lambda number: terminals.open(running, f"t{number}", audit.Origin.of((alice, bob)[number % 2]))
+    )
+    opened = [one for one in made if isinstance(one, Terminal)]
+    kept_out = [one for one in made if isinstance(one, actions.Refused)]
+    assert (len(opened), len(kept_out)) == (3, 17), made
+    assert {str(one) for one in kept_out} == {"This sandbox has 3 terminals open. Close one first."}
+    assert Terminal.objects.filter(ended_at=None).count() == 3
+    assert Event.objects.filter(action="terminal.open", outcome="refused").count() == 17
 
 
 def test_staff_may_have_others(launch, prof, alice, settings):
