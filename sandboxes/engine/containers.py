@@ -21,6 +21,7 @@ from .base import (
     NotFound,
     TimedOut,
     Unreachable,
+    Unsupported,
 )
 from .connection import CALL, WORK, Connection
 from .exec_stream import wait_for_start
@@ -28,7 +29,7 @@ from .hardening import ImageFacts, create_config, differences
 from .starts import Starts
 from .translate import listed, state
 from .wire import Wires, meanwhile
-from .workspace import first_file, folder, needs_folder, owner_of
+from .workspace import first_file, folder, is_root_by_name, named, needs_folder, owner_of
 
 Raw = dict[str, Any]
 NETWORK = "sandboxes"
@@ -55,7 +56,7 @@ class Containers:
         native_id = self._create_or_take_over(spec, config)
         try:
             self._compare(native_id, config)
-            self._ensure_workdir(native_id, spec, image)
+            self._ensure_user(native_id, spec, image)
         except Unreachable:  # concludes nothing: the next attempt takes it over
             raise
         except EngineError:
@@ -150,20 +151,25 @@ class Containers:
             sentence = "The engine made a container that differs from what was asked."
             raise Mismatch(sentence, "; ".join(found))
 
-    def _ensure_workdir(self, native_id: str, spec: ContainerSpec, image: ImageFacts) -> None:
-        if not needs_folder(spec, image):
-            return
-        owner = owner_of(spec, image) or owner_of(spec, image, self._passwd(native_id))
-        if owner:
+    def _ensure_user(self, native_id: str, spec: ContainerSpec, image: ImageFacts) -> None:
+        """The user is not root under another name, and the working directory is theirs."""
+        name = named(spec, image)
+        passwd = self._passwd(native_id) if name else ""
+        if name and (passwd is None or is_root_by_name(name, passwd)):
+            cannot = "which cannot be looked up" if passwd is None else "which is root by another name"
+            raise Unsupported(f"The image's user is {name}, {cannot}; an admin must give it another one.")
+        owner = owner_of(spec, image, passwd or "")
+        if owner and needs_folder(spec, image):
             with self.connection.control(WORK) as api:
                 api.put_archive(native_id, *folder(spec.workdir, owner))
 
-    def _passwd(self, native_id: str) -> str:
+    def _passwd(self, native_id: str) -> str | None:
+        """The image's list of users; None where it is no plain file of a sensible size."""
         try:
             with self.connection.control(CALL) as api:
                 pieces, stat = api.get_archive(native_id, "/etc/passwd")
-                if stat["size"] > _PASSWD_LIMIT:
-                    return ""
+                if stat["size"] > _PASSWD_LIMIT or stat["linkTarget"]:
+                    return None
                 return first_file(b"".join(pieces))
         except NotFound:
             return ""

@@ -74,7 +74,17 @@ class ImageFacts:
 
     @property
     def is_root(self) -> bool:
-        return self.user.partition(":")[0] in ("", "0", "root")
+        """Whether its user is root by number, however that is spelt, or by the name that it always has."""
+        name = self.user.partition(":")[0]
+        return name in ("", "root") or number_of(name) == 0
+
+
+def number_of(user: str) -> int | None:
+    """The uid that a user's first part is, as the engine reads it (00 and +0 are 0); None for a name."""
+    try:
+        return int(user)
+    except ValueError:
+        return None
 
 
 def user_for(spec: ContainerSpec, image: ImageFacts) -> str:

@@ -11,7 +11,7 @@ import posixpath
 import tarfile
 
 from .base import ContainerSpec
-from .hardening import ImageFacts, user_for
+from .hardening import ImageFacts, number_of, user_for
 
 _SHARED = ("/", "/tmp", "/var/tmp")
 """Not to be given to anybody; the last two are writable for all."""
@@ -34,6 +34,21 @@ def folder(path: str, owner: tuple[int, int]) -> tuple[str, bytes]:
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
         tar.addfile(entry)
     return parent, packed.getvalue()
+
+
+def named(spec: ContainerSpec, image: ImageFacts) -> str:
+    """The name by which the sandbox user has to be looked up; empty where it is a number."""
+    user = user_for(spec, image).partition(":")[0]
+    return user if number_of(user) is None else ""
+
+
+def is_root_by_name(name: str, passwd: str) -> bool:
+    """Whether the engine will run this name as root: its first line counts, and a uid it cannot read is 0."""
+    for line in passwd.splitlines():
+        fields = line.strip().split(":")
+        if fields[0] == name:
+            return not (len(fields) > 2 and number_of(fields[2]))
+    return False
 
 
 def owner_of(spec: ContainerSpec, image: ImageFacts, passwd: str = "") -> tuple[int, int] | None:

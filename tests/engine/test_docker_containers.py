@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 import threading
 import time
 from collections.abc import Iterator
@@ -20,11 +22,13 @@ from sandboxes.engine.base import (
     EngineError,
     Mismatch,
     NotFound,
+    Unsupported,
 )
 from sandboxes.engine.busybox import find
 from sandboxes.engine.docker_engine import DockerEngine
 from sandboxes.engine.hardening import ImageFacts, create_config, differences
 from tests.engine.helpers import INSTALL, MIB, Sandboxes, run, together
+from tests.engine.local_images import imported
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
 
@@ -49,6 +53,15 @@ def images(docker_engine: DockerEngine) -> Iterator[None]:
             api.remove_image(reference, force=True)
 
 
+def with_passwd(entry: tarfile.TarInfo, data: bytes = b"") -> bytes:
+    """The starter's files with another list of users."""
+    packed = io.BytesIO(starter.tarball(*find()))
+    with tarfile.open(fileobj=packed, mode="a") as tar:
+        entry.name, entry.size, entry.mode = "etc/passwd", len(data), 0o644
+        tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
 def raw(engine: DockerEngine, native_id: str) -> dict[str, Any]:
     with engine.connection.control() as api:
         found: dict[str, Any] = api.inspect_container(native_id)
@@ -58,6 +71,40 @@ def raw(engine: DockerEngine, native_id: str) -> dict[str, Any]:
 def host_of(engine: DockerEngine, native_id: str) -> dict[str, Any]:
     found: dict[str, Any] = raw(engine, native_id)["HostConfig"]
     return found
+
+
+# -- who runs inside ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["00", "+0", "0:5", "root"])
+def test_root_by_any_number_is_the_student(real: Sandboxes, user: str):
+    tar = starter.tarball(*find())
+    with imported(real.engine, "zero", tar, [f"USER {user}"]) as image:
+        native_id = real.running(image=image)
+        assert run(real.engine, native_id, "id", "-u")[0] == b"1000\n"
+        real.clear()
+
+
+def test_root_by_another_name_is_refused_and_nothing_stays(real: Sandboxes):
+    tar = with_passwd(tarfile.TarInfo(), b"root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n")
+    with imported(real.engine, "toor", tar, ["USER toor"]) as image:
+        spec = real.spec(image=image)
+        with pytest.raises(Unsupported, match="toor, which is root by another name"):
+            real.created(spec)
+        assert not [one for one in real.engine.list() if one.sandbox_id == spec.sandbox_id]
+        allowed = real.running(image=image, root=True)
+        assert run(real.engine, allowed, "id", "-u")[0] == b"0\n"
+        real.clear()
+
+
+def test_a_list_of_users_that_is_a_link_is_not_followed(real: Sandboxes):
+    link = tarfile.TarInfo()
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/group"
+    with (
+        imported(real.engine, "link", with_passwd(link), ["USER student"]) as image,
+        pytest.raises(Unsupported, match="student, which cannot be looked up"),
+    ):
+        real.created(image=image)
 
 
 # -- every knob -----------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ def test_the_network_is_none_or_ours():
     assert config(network="internet")["HostConfig"]["NetworkMode"] == "sandboxes"
 
 
-@pytest.mark.parametrize("user", ["", "0", "root", "0:0", "root:root", "0:1000"])
+@pytest.mark.parametrize("user", ["", "0", "root", "0:0", "root:root", "0:1000", "00", "+0", "-0", "000:5"])
 def test_an_image_of_root_runs_as_the_student_unless_root_is_allowed(user: str):
     assert user_for(SPEC, ImageFacts(user)) == "1000:1000"
     assert user_for(replace(SPEC, root=True), ImageFacts(user)) == "0:0"
@@ -92,6 +92,7 @@ def test_an_image_of_root_runs_as_the_student_unless_root_is_allowed(user: str):
 def test_an_image_with_a_user_of_its_own_keeps_it():
     assert user_for(SPEC, ImageFacts("node")) == "node"
     assert user_for(SPEC, ImageFacts("1001:5")) == "1001:5"
+    assert user_for(SPEC, ImageFacts("+7")) == "+7"
 
 
 def test_root_gets_back_five_capabilities():

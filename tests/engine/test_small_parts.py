@@ -19,7 +19,7 @@ from sandboxes.engine.health import Health
 from sandboxes.engine.marks import check_marker, mark, sweep_argv
 from sandboxes.engine.terminal import clamp
 from sandboxes.engine.wire import meanwhile
-from sandboxes.engine.workspace import first_file, folder, needs_folder, owner_of
+from sandboxes.engine.workspace import first_file, folder, is_root_by_name, named, needs_folder, owner_of
 
 SPEC = ContainerSpec("sb_x", "image", 64 << 20, 1, 64)
 
@@ -78,6 +78,24 @@ def test_the_owner_is_looked_up_by_name():
     assert owner_of(SPEC, ImageFacts("7")) == (7, 7)
     assert owner_of(SPEC, ImageFacts("7:8")) == (7, 8)
     assert owner_of(SPEC, ImageFacts()) == (1000, 1000)
+
+
+@pytest.mark.parametrize(
+    "line", ["toor:x:0:0::/:", "  toor:x:00:5", "toor:x:+0", "toor:x:garbage:7", "toor", "toor:x:"]
+)
+def test_a_name_of_root_is_known_as_the_engine_knows_it(line: str):
+    assert is_root_by_name("toor", f"root:x:0:0::/:\n{line}\ntoor:x:1000:1000::/:\n")
+
+
+@pytest.mark.parametrize("line", ["toor:x:1000:0::/:", "# toor:x:0:0::/:", "toors:x:0:0::/:", ""])
+def test_and_any_other_is_not_root(line: str):
+    assert not is_root_by_name("toor", f"root:x:0:0::/:\n{line}\n")
+
+
+def test_only_names_are_looked_up():
+    assert named(SPEC, ImageFacts("node:users")) == "node"
+    assert [named(SPEC, ImageFacts(user)) for user in ("", "root", "7", "+7", "00")] == [""] * 5
+    assert named(replace(SPEC, root=True), ImageFacts("node")) == ""
 
 
 def test_a_single_file_comes_out_of_its_tar():
