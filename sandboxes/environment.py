@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -54,7 +55,7 @@ def flag(name: str, default: bool) -> bool:
     return value in {"1", "true", "yes", "on"}
 
 
-def number(name: str, default: float, least: float = 0) -> float:
+def number(name: str, default: float, least: float = 0, most: float = math.inf) -> float:
     try:
         value = float(text(name, str(default)))
     except ValueError:
@@ -63,6 +64,8 @@ def number(name: str, default: float, least: float = 0) -> float:
         raise ImproperlyConfigured(f"{name} must be a number, not {text(name)!r}.")
     if value < least:
         raise ImproperlyConfigured(f"{name} must be at least {least:g}.")
+    if value > most:
+        raise ImproperlyConfigured(f"{name} must be at most {most:g}.")
     return value
 
 
@@ -115,12 +118,26 @@ def quotas(parts: list[str]) -> dict[str, int]:
 def kept(folder: Path, name: str, length: int) -> str:
     """A secret of our own, made on the first run and kept in the data directory (mode 0600)."""
     path = folder / name
+    if not path.exists():
+        _keep(path, secrets.token_hex(length))
+    found = path.read_text().strip()
+    if not found:
+        raise ImproperlyConfigured(f"{path} is empty. Restore it, or remove it to have a new one made.")
+    return found
+
+
+def _keep(path: Path, value: str) -> None:
+    """Whole or not at all, whenever the process dies; of several at once the first one's stays."""
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(length))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(value)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def secret(name: str) -> str:

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from django.conf import settings as live
 from django.core.exceptions import ImproperlyConfigured
 
 from sandboxes import environment
+from sandboxes.lifecycle import cleanup
 
 
 def test_sqlite_takes_its_locks_at_the_beginning_and_writes_ahead():
@@ -37,6 +40,61 @@ def test_a_number_that_is_none_names_its_setting(monkeypatch, value):
     monkeypatch.setenv("SANDBOX_QUOTA_SANDBOXES", value)
     with pytest.raises(ImproperlyConfigured, match="SANDBOX_QUOTA_SANDBOXES"):
         environment.number("SANDBOX_QUOTA_SANDBOXES", 20, 1)
+
+
+def test_rounds_that_would_be_too_rare_stop_the_start(monkeypatch):
+    assert live.SANDBOX_CLEANUP_INTERVAL <= cleanup.LONGEST
+    monkeypatch.setenv("SANDBOX_CLEANUP_INTERVAL", "15.1")
+    result = subprocess.run(
+        [sys.executable, "-c", "import sandboxes.settings"], cwd=live.BASE_DIR, capture_output=True, text=True
+    )
+    assert "SANDBOX_CLEANUP_INTERVAL must be at most 15." in result.stderr
+
+
+# -- secrets of our own ---------------------------------------------------------------------------
+
+
+def test_a_secret_is_made_once_and_is_nobody_else_s(tmp_path):
+    first = environment.kept(tmp_path, "secret_key", 32)
+    assert len(first) == 64
+    assert environment.kept(tmp_path, "secret_key", 32) == first
+    assert [one.name for one in tmp_path.iterdir()] == ["secret_key"]
+    assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("step", ["fdopen", "fsync", "link"])
+def test_a_process_that_dies_while_it_makes_one_leaves_none(tmp_path, monkeypatch, step):
+    """Killed, so that nothing tidies up; the next start makes one all the same."""
+    child = (
+        "import os; from pathlib import Path; from sandboxes import environment\n"
+        f"os.{step} = lambda *_: os._exit(9)\n"
+        f"environment.kept(Path({str(tmp_path)!r}), 'install', 4)"
+    )
+    assert subprocess.run([sys.executable, "-c", child], cwd=live.BASE_DIR).returncode == 9
+    assert not (tmp_path / "install").exists()
+    assert len(environment.kept(tmp_path, "install", 4)) == 8
+
+
+def test_of_many_at_once_all_have_the_same(tmp_path):
+    gate = threading.Barrier(8)
+
+    def one(_: int) -> list[str]:
+        found = []
+        for number in range(20):
+            gate.wait(20)
+            found.append(environment.kept(tmp_path, f"key{number}", 32))
+        return found
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(one, range(8)))
+    assert all(one == made[0] for one in made)
+    assert {len(value) for value in made[0]} == {64}
+
+
+def test_an_empty_one_stops_the_start(tmp_path):
+    (tmp_path / "install").touch()
+    with pytest.raises(ImproperlyConfigured, match="is empty"):
+        environment.kept(tmp_path, "install", 4)
 
 
 def test_the_session_is_not_for_scripts_and_not_for_other_sites():
