@@ -52,6 +52,8 @@ from .reconcile import reconcile
 log = logging.getLogger(__name__)
 
 ROLE = "cleanup"
+LONGEST = 15.0
+"""Seconds between two rounds: no more, for so often it is looked at what sandboxes write."""
 SUSPICIOUS = 5
 """More live sandboxes than this and an empty list: look again before believing it."""
 LOOK_AGAIN = 1.0

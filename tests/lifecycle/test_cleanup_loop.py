@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
@@ -111,10 +111,15 @@ def test_sigterm_ends_the_command_cleanly(pool, engine, monkeypatch):
         cleanup, "run_round", lambda **_: signal.raise_signal(signal.SIGTERM) or cleanup.Report(moments_ago())
     )
     try:
-        call_command("cleanup", "--interval", "30")
+        call_command("cleanup", "--interval", "15")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def test_rounds_that_would_be_too_rare_are_refused():
+    with pytest.raises(CommandError, match="at most 15 seconds"):
+        call_command("cleanup", "--interval", "16")
 
 
 def test_the_stop_is_set_from_another_thread():

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from sandboxes.lifecycle import cleanup
 
@@ -30,6 +30,8 @@ class Command(BaseCommand):
         if options["once"]:
             self.say(cleanup.once())
             return
+        if options["interval"] > cleanup.LONGEST:
+            raise CommandError(f"--interval must be at most {cleanup.LONGEST:g} seconds.")
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: told_to_stop(stop))
