@@ -18,7 +18,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as given_settings
 
 from sandboxes.engine import set_engine
-from sandboxes.lifecycle import actions, audit, event_words, process, refusals, work
+from sandboxes.lifecycle import actions, audit, event_words, expiry, process, reconcile, refusals, work
 from sandboxes.models import Event, Image, Sandbox, Status, User
 from tests.emptying import empty
 from tests.fakes.engine import STARTER, FakeEngine
@@ -68,6 +68,10 @@ def stage(
     settings.DATA_DIR = tmp_path_factory.mktemp("data")
     monkeypatch.setattr(work, "CONNECTION_IDLE", 0.02)
     monkeypatch.setattr(refusals, "bound", refusals.Bound())
+    for one in (expiry.doubt, reconcile.losing):  # believe at once that many are over
+        monkeypatch.setattr(one, "again", 0)
+        monkeypatch.setattr(one, "_seen", {})
+        monkeypatch.setattr(one, "held", "")
     settings.SANDBOX_WORKERS = 0
     settings.SANDBOX_COMMAND_WORKERS = 0
     settings.SANDBOX_STARTER = STARTER

@@ -21,7 +21,6 @@ from django.conf import settings
 from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
-from django.utils.module_loading import import_string
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError
@@ -34,6 +33,8 @@ from . import (
     budget,
     commands,
     disk,
+    doubt,
+    expiry,
     guard,
     idle,
     images,
@@ -47,16 +48,13 @@ from . import (
 )
 from .clock import Clock
 from .paces import Every, Tries
-from .reconcile import reconcile
+from .reconcile import losing, reconcile
 
 log = logging.getLogger(__name__)
 
 ROLE = "cleanup"
 LONGEST = 15.0
 """Seconds between two rounds: no more, for so often it is looked at what sandboxes write."""
-SUSPICIOUS = 5
-"""More live sandboxes than this and an empty list: look again before believing it."""
-LOOK_AGAIN = 1.0
 PATIENCE = 10.0
 """Seconds for which a round of the loop waits for what it has begun; a single round waits longer."""
 PATIENCE_ONCE = 60.0
@@ -68,15 +66,14 @@ PRUNE_EVERY = 3600.0
 CLEAR_EVERY = 60.0
 """Seconds between two looks at whether recordings are too old or too many."""
 LEASE_ROUNDS = 6
-SPARED = timedelta(days=1)
-"""For how long after its end a sandbox is left to whoever has to save what is in it."""
 
 
 @dataclass
 class Report:
     """One round: when, how long, how many of each, and what went wrong (a sentence).
 
-    ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None.
+    ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None; ``held``
+    what the loop does not believe yet (see doubt.py).
     """
 
     at: datetime
@@ -84,12 +81,13 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     error: str = ""
     engine: dict[str, Any] = field(default_factory=dict)
+    held: str = ""
 
     def as_json(self) -> dict[str, Any]:
         counts = {name: count for name, count in self.counts.items() if count}
         at = self.at.isoformat(timespec="seconds")
         return {"at": at, "seconds": round(self.seconds, 3), "counts": counts, "error": self.error,
-                "engine": self.engine}  # fmt: skip
+                "engine": self.engine, "held": self.held}  # fmt: skip
 
 
 # -- one round ----------------------------------------------------------------------------------
@@ -125,6 +123,7 @@ def run_round(
     _do(report, "pruned", _prune)
     _do(report, "pruned", lambda: recordings.prune(timezone.now()) if _clearing.is_due() else 0)
     report.engine = dict(_engine)
+    report.held = "; ".join(one.held for one in (expiry.doubt, losing) if one.held)
     report.seconds = time.monotonic() - began
     return report
 
@@ -136,14 +135,10 @@ Job = tuple[str, str, Future[Any]]
 def _containers(report: Report) -> Sequence[ContainerState] | None:
     """All containers, or None when that is not known."""
     try:
-        states = get_engine().list()
-        if not states and Sandbox.objects.live().exclude(native_id="").count() > SUSPICIOUS:
-            time.sleep(LOOK_AGAIN)
-            states = get_engine().list()
+        return get_engine().list()
     except EngineError as error:
         report.error = str(error)
         return None
-    return states
 
 
 def _begin(report: Report, alive: set[str], now: datetime, expire: bool) -> list[Job]:
@@ -162,16 +157,8 @@ def _redo(alive: set[str]) -> list[Job]:
 
 
 def _expire(now: datetime) -> list[Job]:
-    """What is past its end. The UPDATE that claims it looks at the end again, so extending wins.
-
-    What SANDBOX_SPARE_RULE names is left for a while to those who have something to do with it first.
-    """
-    late = Q(expires_at__lte=now)
-    rows = Sandbox.objects.present().filter(late).exclude(pending="remove")
-    if settings.SANDBOX_SPARE_RULE:
-        spared = import_string(settings.SANDBOX_SPARE_RULE)(rows.order_by().values("pk"))
-        rows = rows.exclude(pk__in=spared, expires_at__gt=now - SPARED)
-    return _begun("expired", rows, "remove", reason="expired", where=late)
+    """What is past its end. The UPDATE that claims it looks at the end again, so extending wins."""
+    return _begun("expired", expiry.over(now), "remove", reason="expired", where=expiry.late(now))
 
 
 def _relaunch() -> list[Job]:
@@ -281,10 +268,16 @@ def loop(interval: float, stop: threading.Event) -> None:
 
 
 def once() -> Report:
-    """One round, and its report; also while another process has the role: two are harmless."""
+    """One round, and its report; also while another process has the role: two are harmless.
+
+    Where it holds something back it looks a second time: nobody would in the next process.
+    """
     with _working():
         lease.acquire(ROLE, settings.SANDBOX_LEASE)
         report = run_round(patience=PATIENCE_ONCE)
+        if report.held:
+            time.sleep(doubt.AGAIN)
+            report = run_round(patience=PATIENCE_ONCE)
         lease.report(ROLE, report.as_json())
     return report
 

@@ -257,6 +257,10 @@ CORE: tuple[Word, ...] = (
          meaning="A container of ours that no live record stands for.", detail={"container": "its id"}),
     Word("cleanup.clock", "notice that the clock jumped", "noticed that the clock jumped",
          meaning="Nothing expires for one round."),
+    Word("cleanup.doubt", "end many sandboxes at once", "doubted that many sandboxes are over at once",
+         meaning="More than five, and than a fifth of all, were past their end or without a container in one "
+                 "round: those of which a look 10 s later says the same end then.",
+         detail={"count": "how many", "sandboxes": "how many there are"}),
     Word("engine.start", "start {sandbox}", "started {sandbox}", alone="{sandbox} was started",
          meaning="By another hand."),
     Word("engine.exit", "end {sandbox}", "ended {sandbox}", alone="{sandbox} ended",

@@ -20,6 +20,7 @@ from sandboxes.engine.base import ContainerState, EngineError, NotFound
 from sandboxes.models import ENDED, Sandbox, Status
 
 from . import audit, lost_answers, transitions, truth
+from .doubt import Doubt
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ WORDS = {
 """What is on record when a sandbox was found to have come to that status by another hand."""
 
 
+losing = Doubt("have lost their container")
+
+
 def reconcile(states: Sequence[ContainerState], at: datetime) -> Counter[str]:
     """Put right every difference between the containers, as listed at ``at``, and the rows."""
     ids = {state.sandbox_id for state in states}
@@ -41,11 +45,11 @@ def reconcile(states: Sequence[ContainerState], at: datetime) -> Counter[str]:
     for state in states:
         counts[_put_right(known.get(state.sandbox_id), state, at)] += 1
     here = {state.native_id for state in states}
-    for row in known.values():
-        if row.native_id and row.native_id not in here and _is_lost(row, at):
-            counts["lost"] += _lose(row)
+    rows_lost = [row for row in known.values() if _is_missing(row, here) and _is_lost(row, at)]
+    believed = losing.believed([row.pk for row in rows_lost])
+    counts["lost"] += sum(_lose(row) for row in rows_lost if row.pk in believed)
     del counts[""]
-    return counts
+    return +counts
 
 
 def _put_right(row: Sandbox | None, state: ContainerState, at: datetime) -> str:
@@ -112,6 +116,10 @@ def _remove_orphan(state: ContainerState, row: Sandbox | None) -> str:
     facts = {"container": state.native_id[:12], "sandbox": state.sandbox_id}
     audit.record("cleanup.orphan", audit.CLEANUP, row, reason="a container without a sandbox", detail=facts)
     return "orphans"
+
+
+def _is_missing(row: Sandbox, here: set[str]) -> bool:
+    return bool(row.native_id) and row.native_id not in here
 
 
 def _is_lost(row: Sandbox, at: datetime) -> bool:

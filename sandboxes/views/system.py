@@ -16,7 +16,7 @@ from sandboxes.engine.base import LocalImage
 from sandboxes.lifecycle import budget, guard, host
 from sandboxes.lifecycle.asking import Question
 from sandboxes.lifecycle.images import canonical
-from sandboxes.models import Image, Isolation, Sandbox
+from sandboxes.models import Image, Isolation, Lease, Sandbox
 
 from .web import Request, private, staff_only
 
@@ -34,7 +34,7 @@ def system(request: Request) -> HttpResponse:
     staff_only(request)
     context = {
         "disk": disk(), "memory": budget.room(), "guard": guard.seen(), "fullest": fullest(),
-        "accepted": settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK, "images": images(),
+        "held": held(), "accepted": settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK, "images": images(),
     }  # fmt: skip
     return render(request, "system/page.html", context)
 
@@ -44,6 +44,12 @@ def disk() -> dict[str, Any]:
     found, floor = host.info(), settings.SANDBOX_DISK_FLOOR
     free = found.free_disk if found else None
     return {"engine": found, "free": free, "floor": floor, "full": free is not None and free < floor}
+
+
+def held() -> str:
+    """What the cleanup loop does not believe yet: that so many are over at once."""
+    report = Lease.objects.filter(name="cleanup").values_list("report", flat=True).first() or {}
+    return str(report.get("held") or "")
 
 
 def fullest() -> list[Sandbox]:

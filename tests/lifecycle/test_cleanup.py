@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
 from sandboxes.lifecycle import actions, cleanup, clock, commands, process
-from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Sandbox, Status
+from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Status
 from tests.fakes.engine import STARTER, Script
 from tests.lifecycle.helpers import (
     ALICE,
@@ -134,16 +134,6 @@ def test_a_list_that_leaves_one_out_loses_nothing(running, engine):
     assert is_quiet()
     running.refresh_from_db()
     assert running.status == Status.RUNNING
-
-
-def test_an_empty_list_over_many_live_rows_is_looked_at_again(launch, engine, monkeypatch):
-    monkeypatch.setattr(cleanup, "LOOK_AGAIN", 0)
-    for number in range(6):
-        older(launch(name=f"s{number}"), minutes=2)
-    real, answers = engine.list, [[]]
-    engine.list = lambda: answers.pop() if answers else real()
-    assert counted(cleanup.run_round()) == {}
-    assert Sandbox.objects.filter(status=Status.RUNNING).count() == 6
 
 
 HANDS = {

@@ -80,7 +80,14 @@ def test_the_loop_keeps_its_report_and_leaves_when_told(pool, running, engine):
     stop.set()
     loop.join(10)
     assert not loop.is_alive()
-    assert set(Lease.objects.get(name="cleanup").report) == {"at", "seconds", "counts", "error", "engine"}
+    assert set(Lease.objects.get(name="cleanup").report) == {
+        "at",
+        "seconds",
+        "counts",
+        "error",
+        "engine",
+        "held",
+    }
     assert Lease.objects.get(name="cleanup").until <= timezone.now()
     assert not Lease.objects.filter(name__startswith="process:").exists()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import host
-from sandboxes.models import Sandbox
+from sandboxes.models import Lease, Sandbox
 
 from .conftest import text
 
@@ -34,6 +35,12 @@ def test_staff_see_what_is_free_and_what_must_stay_free(as_prof, engine):
 def test_a_full_disk_is_said(as_prof, engine, settings):
     settings.SANDBOX_DISK_FLOOR = 200 << 30
     assert "launches are refused" in shown(as_prof)
+
+
+def test_what_the_loop_does_not_believe_is_said(as_prof, engine):
+    report = {"held": "12 of 12 sandboxes are past their end at once"}
+    Lease.objects.create(name="cleanup", owner="x", until=timezone.now(), report=report)
+    assert "12 of 12 sandboxes are past their end at once. The cleanup loop looks again" in shown(as_prof)
 
 
 def test_an_engine_that_does_not_answer_is_said(as_prof, engine):
