@@ -30,7 +30,7 @@ from sandboxes.models import (
 )
 from sandboxes.units import format_size
 
-from . import budget, process, truth
+from . import budget, expiry, process, truth
 from .steps import spec_of
 
 REST = frozenset({Status.RUNNING, Status.PAUSED, Status.STOPPED})
@@ -39,8 +39,8 @@ AGAIN = 2.0
 """Seconds between two looks."""
 GOING = timedelta(seconds=30)
 """For how long what a shell or a command began may still be on its way out."""
-OVER = timedelta(days=1, minutes=5)
-"""For how long something may be past its end: wings above may spare it for a day."""
+OVER = timedelta(seconds=120)
+"""For how long something may be past its end, beside a few rounds; what wings above spare: a day more."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,19 @@ def _records(seen: Seen) -> Iterator[Breach]:
 
 
 def _ends(seen: Seen) -> Iterator[Breach]:
-    """Nothing is without an end, or long past it."""
+    """Nothing is without an end, or long past it, unless somebody has yet to save what is in it."""
+    over = seen.at - OVER - timedelta(seconds=3 * settings.SANDBOX_CLEANUP_INTERVAL)
+    late = [pk for pk, row in seen.rows.items() if row.expires_at and row.expires_at < over]
+    spared = set(expiry.spared(late)) if late else set()
     for row in seen.rows.values():
         if row.status in REST and row.expires_at is None:
             yield Breach("an end", row.pk, "it has no end")
-        elif row.expires_at and row.expires_at < seen.at - OVER and seen.rests(row):
-            yield Breach("an end", row.pk, "it is past its end for more than a day")
+        elif row.pk in late and seen.rests(row) and not _is_spared(row, spared, over):
+            yield Breach("an end", row.pk, "it is past its end, and still here")
+
+
+def _is_spared(row: Sandbox, spared: set[str], over: datetime) -> bool:
+    return row.pk in spared and row.expires_at is not None and row.expires_at > over - expiry.SPARED
 
 
 def _knobs(seen: Seen) -> Iterator[Breach]:

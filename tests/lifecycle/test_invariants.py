@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from sandboxes.engine.base import ContainerSpec, Unreachable
-from sandboxes.lifecycle import audit, invariants, terminals, transitions
+from sandboxes.lifecycle import audit, expiry, invariants, terminals, transitions
 from sandboxes.models import Command, Event, Outcome, Sandbox, Status, Terminal
 from tests.fakes.engine import STARTER
 from tests.lifecycle.helpers import ALICE, change, die, older, put, stray
@@ -81,10 +81,21 @@ def test_no_end(resting: Sandbox) -> None:
     assert found() == [("an end", resting.pk)]
 
 
-def test_long_past_its_end(resting: Sandbox) -> None:
+def test_past_its_end(resting: Sandbox, settings: Any) -> None:
+    settings.SANDBOX_CLEANUP_INTERVAL = 10
+    change(resting, expires_at=timezone.now() - timedelta(seconds=140))
+    assert found() == []  # the loop is about to remove it
+    change(resting, expires_at=timezone.now() - timedelta(seconds=160))
+    assert found() == [("an end", resting.pk)]
+
+
+def test_past_its_end_with_work_that_is_still_to_be_saved(
+    resting: Sandbox, settings: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(expiry, "spared", lambda ids: [resting.pk])
     change(resting, expires_at=timezone.now() - timedelta(hours=12))
-    assert found() == []  # somebody may be saving what is in it
-    change(resting, expires_at=timezone.now() - timedelta(days=2))
+    assert found() == []
+    change(resting, expires_at=timezone.now() - timedelta(days=1, minutes=5))
     assert found() == [("an end", resting.pk)]
 
 
