@@ -182,6 +182,11 @@ def go_on() -> bool:
     return bool((begun | _in_hand) - _put_off)
 
 
+def is_busy() -> bool:
+    """Whether threads of this process are closing seats."""
+    return bool(_in_hand)
+
+
 def again(seat: Seat, by: audit.Origin) -> bool:
     """Try once more to save what could not be saved, while its sandbox is still there; the loop does it."""
     sandbox = seat.sandbox

@@ -79,7 +79,8 @@ def loop(stop: threading.Event) -> None:
             _turn(stop)
         else:
             stop.wait(CALM)
-    lease.release(ROLE)
+    if not closing.is_busy():  # else the role is free once this process is gone, and its threads with it
+        lease.release(ROLE)
 
 
 def _turn(stop: threading.Event) -> None:

@@ -15,7 +15,7 @@ from sandboxes.engine.base import Unreachable
 from sandboxes.labs import closing, files, opening, provision, seats
 from sandboxes.labs.models import Course, Lab, LabStatus, LabTemplate, Seat, SeatStatus, TemplateVersion
 from sandboxes.lifecycle import actions, cleanup
-from sandboxes.models import Event, Sandbox, Status, User
+from sandboxes.models import Event, Lease, Sandbox, Status, User
 from tests.fakes.processes import wait_until
 from tests.pages.conftest import browser, text
 
@@ -199,7 +199,7 @@ def stuck(monkeypatch):
 
 @pytest.fixture
 def looped(stuck):
-    """The loop itself, in a thread of its own, for as long as the test lasts."""
+    """The loop itself, in a thread of its own, as long as the test lasts or until this is called."""
     stop = threading.Event()
 
     def run():
@@ -208,13 +208,16 @@ def looped(stuck):
         finally:
             connection.close()
 
+    def end():
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive()
+
     thread = threading.Thread(target=run)
     thread.start()
-    yield
+    yield end
     stuck.let_go.set()
-    stop.set()
-    thread.join(60)
-    assert not thread.is_alive()
+    end()
 
 
 def class_of(version, count):
@@ -255,6 +258,19 @@ def test_a_class_that_ends_holds_up_none_that_begins(pool, course, lab, stuck, l
     }
     assert Event.objects.filter(action="seat.save").count() == 10
     assert Event.objects.filter(action="sandbox.remove", outcome="ok").count() == 10
+
+
+def test_the_role_is_not_given_back_while_a_seat_is_in_hand(pool, lab, stuck, looped):
+    """Another process would save the same seat a second time."""
+    opening.open_lab(lab, PROF)
+    assert wait_until(lambda: lab.seats.filter(status="ready").count() == 2)
+    opening.close_lab(lab, PROF)
+    assert wait_until(lambda: len(stuck.begun) == 2)
+    looped()
+    assert Lease.objects.get(name=provision.ROLE).until > timezone.now() + timedelta(seconds=60)
+    stuck.let_go.set()
+    assert wait_until(lambda: not closing.is_busy())
+    assert len(stuck.begun) == 2
 
 
 def test_a_worker_that_dies_while_it_saves_is_taken_over(open_lab, seat, alice, bob, saved, monkeypatch):
