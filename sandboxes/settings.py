@@ -274,7 +274,12 @@ SANDBOX_MODULES = ("labs",)  # further scripts of every page
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s%(request_note)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "sandboxes.unsaid.Line",
+            "fmt": "%(asctime)s %(levelname)s %(name)s%(request_note)s: %(message)s",
+        }
+    },
     "filters": {
         "request": {"()": "sandboxes.request_ids.InLog"},
         "unsaid": {"()": "sandboxes.unsaid.Unsaid"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import Any
 
 SECRET = ("secret", "signature", "token")
@@ -36,3 +37,12 @@ class Unsaid(logging.Filter):
         if request is not None and isinstance(record.args, tuple):
             record.args = tuple(without(request, one) if isinstance(one, str) else one for one in record.args)
         return True
+
+
+class Line(logging.Formatter):
+    """A line of the log, tracebacks too, without the values that PostgreSQL quotes of a row it refused."""
+
+    VALUES = re.compile(r"^(DETAIL: ).*", re.M)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.VALUES.sub(r"\1...", super().format(record))

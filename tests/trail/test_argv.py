@@ -21,6 +21,12 @@ C = "canary-71f3"
     ["curl", f"https://alice:{C}@example.org/x"],
     ["sh", "-c", f'echo "{{\\"password\\": \\"{C}\\"}}" | send'],
     ["curl", "--cookie", C], ["x", "--private-key", C],
+    ["mysql", "-u", "root", f"-p{C}"], ["/usr/bin/mysqldump", f"-p{C}", "db"],
+    ["sshpass", f"-p{C}", "ssh", "h"],
+    ["sh", "-c", f"cd /tmp && mysql -u root -p{C} -e 'select 1'"], ["sh", "-c", f"mariadb-dump -p'{C}' db"],
+    ["curl", "-u", f"alice:{C}", "x"], ["sh", "-c", f"curl -s -u alice:{C} https://x"],
+    ["sh", "-c", f"curl --user='alice:{C}' https://x"], ["sh", "-c", f"TOKEN={C} run"],
+    ["sh", "-c", f"git clone https://alice:{C}@example.org/x"], ["env", f"DATABASE_URL=postgres://u:{C}@db/x"],
 ])  # fmt: skip
 def test_the_usual_shapes_of_secrets_are_covered(words):
     told = " ".join(argv.kept(words))
@@ -29,7 +35,8 @@ def test_the_usual_shapes_of_secrets_are_covered(words):
 
 
 @pytest.mark.parametrize("text", [
-    "ls -la /etc", "https://example.org/a:b@c", "printf '%s' 77f", "grep -c x",
+    "ls -la /etc", "mkdir -pv a; cp -pr b c; ssh -p2222 host", "curl -u alice https://x", "find . -print",
+    "https://example.org/a:b@c", "printf '%s' 77f", "grep -c x",
 ])  # fmt: skip
 def test_what_is_none_is_left_alone(text):
     assert argv.kept(["sh", "-c", text]) == ["sh", "-c", text]
