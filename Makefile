@@ -49,7 +49,7 @@ test: setup ## everything: fast tests, on both databases, the real engine, a rea
 faults: setup ## what breaks, in full: hundreds of crashes (SEED=n to repeat one), a report in var/faults.json
 	@$(PY) -m scripts.engine
 	@$(PY) -m scripts.browser
-	FAULTS=full SEED=$(SEED) $(PYTEST) tests/faults
+	FAULTS=full SEED=$(SEED) $(PYTEST) tests/faults tests/gates/test_losing.py
 	FAULTS=full SEED=$(SEED) $(PYTEST) tests/browser/test_inert.py -m browser
 
 scale: setup ## the fast tests again, on PostgreSQL and Redis

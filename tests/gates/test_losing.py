@@ -1,11 +1,13 @@
 """Who loses a right while connected loses the sockets that stood on it, within two seconds.
 
-Tests wait longer, for a busy machine; ``BOUND`` and what is printed (``-s``) tell how long it took.
+The two seconds are held in the full form (``FAULTS=full``), which has the machine to itself; the short
+one shares it and waits ``PATIENCE``. What is printed (``-s``) tells how long it took.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +28,9 @@ from tests.live.conftest import open_socket  # noqa: F401  # a fixture
 from .test_sockets import SOCKETS, address, is_served, world  # noqa: F401  # a fixture
 from .world import HERE, NOBODY, World
 
-BOUND = 20.0
+PATIENCE = 20.0
+BOUND = 2.0 if os.environ.get("FAULTS") == "full" else PATIENCE
+"""Seconds from the loss to the close."""
 FLEET, SANDBOX, TERMINAL, SEAT, WALL = SOCKETS
 ALL = (FLEET, SANDBOX, TERMINAL, SEAT, WALL)
 COURSE = (SANDBOX, TERMINAL, SEAT, WALL)
@@ -121,6 +125,7 @@ async def test_sockets_end_with_the_right_to_them(
     await sync_to_async(loss.act)(world, loss.role)
     took = await asyncio.gather(*(ended(sockets[path], began) for path in loss.ends))
     print(f"{loss}: " + " ".join(f"{one:.2f}" for one in took))
+    assert max(took) <= BOUND, took
     for path, socket in sockets.items():
         assert socket.is_open is (path not in loss.ends), path
     await are_refused_from_now_on(open_socket, world, loss)
@@ -128,13 +133,14 @@ async def test_sockets_end_with_the_right_to_them(
 
 async def ended(socket: Any, began: float) -> float:
     """Seconds until it was closed, whatever it said before."""
-    async with asyncio.timeout(BOUND):
+    took = 0.0
+    async with asyncio.timeout(PATIENCE):
         while socket.is_open:
-            got = await socket.communicator.receive_output(timeout=BOUND)
+            got = await socket.communicator.receive_output(timeout=PATIENCE)
             if got["type"] == "websocket.close":
-                socket.is_open, socket.code = False, got.get("code")
-                await socket.communicator.disconnect(timeout=BOUND)
-    return time.monotonic() - began
+                socket.is_open, socket.code, took = False, got.get("code"), time.monotonic() - began
+                await socket.communicator.disconnect(timeout=PATIENCE)
+    return took
 
 
 async def are_refused_from_now_on(open_socket: Any, world: World, loss: Loss) -> None:  # noqa: F811
