@@ -12,8 +12,7 @@ from django.urls import reverse
 
 from sandboxes import access
 from sandboxes.labs import joining, links
-from sandboxes.labs.models import Course, Enrollment
-from sandboxes.lifecycle import refusals
+from sandboxes.labs.models import Course, Enrollment, Seat
 from sandboxes.models import Event, Outcome, User
 
 from . import world as worlds
@@ -118,21 +117,54 @@ def changed(before: dict[str, list[tuple[Any, ...]]]) -> list[str]:
     return [label for label in after if before[label] != after[label]]
 
 
+def cells(model: Any) -> dict[tuple[Any, str], Any]:
+    """Every value of a table, by its row's key and its column."""
+    return {(row["pk"], name): value for row in model.objects.values("pk", *columns(model))
+            for name, value in row.items()}  # fmt: skip
+
+
+def columns(model: Any) -> list[str]:
+    return [field.attname for field in model._meta.concrete_fields]
+
+
+CAME = {"joined_at", "seen_at"}
+"""A record of access, like the trail's: when a student came to their own seat first, and was there last."""
+NOTES_IT = {"seat_detail", "seat_part"}
+"""The only pages that keep it."""
+TAKEN = {"recording.watch", "recording.download", "seat.download"}
+LOOKED = {"seat.look", "lab.export", "roster.export", "roster.cards"}
+TOLD = {"student": TAKEN | {"seat.join"}, "instructor": TAKEN | LOOKED}
+TOLD["auditor"] = TOLD["instructor"]
+"""What the trail has of looking, refusals apart: who came, looked in, and took something along."""
+
+
 @pytest.mark.parametrize("role", ["student", "instructor", "auditor"])
 def test_looking_at_any_page_changes_nothing(world: World, role: str) -> None:
     """Each path with GET and HEAD, also those that only take a POST, and with what a form would send."""
     place, client = world.places[HERE], world.browser(role)
     everything = [address(name, world, place, place) for name in ROUTES] + open_paths(world)
-    client.get(reverse("seat_detail", args=[place.seat.pk]))  # that they came is noted once
-    client.get(reverse("look", args=[place.seat.pk]))
-    refusals.bound = refusals.Bound()
-    before = rows()
+    before, seats, last = rows(), cells(Seat), Event.objects.latest("id").pk
     for path in everything:
         for method in (client.get, client.head):
             method(
                 path, {"action": "remove", "do": "end", "confirm": "1", "form": "about", "code": "abcd2345"}
             )
-    assert changed(before) == []
+    came = {(place.seat.pk, name) for name in CAME} if role == "student" else set()
+    assert changed(before) == (["labs.Seat"] if came else [])
+    assert {at for at, value in cells(Seat).items() if seats[at] != value} == came
+    done = Event.objects.filter(pk__gt=last, outcome=Outcome.OK).values_list("action", flat=True)
+    assert set(done) == TOLD[role]
+
+
+def test_that_a_student_came_is_noted_by_two_pages_and_no_other(world: World) -> None:
+    place, client, noting = world.places[HERE], world.browser("student"), set()
+    for name in ROUTES:
+        Seat.objects.filter(pk=place.seat.pk).update(joined_at=None, seen_at=None)
+        before = rows()
+        client.get(address(name, world, place, place))
+        if changed(before):
+            noting.add(name)
+    assert noting == NOTES_IT
 
 
 # -- sessions -----------------------------------------------------------------------------------
