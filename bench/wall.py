@@ -101,7 +101,11 @@ async def measure(person: Person, lab: str, viewers: int, seconds: float) -> flo
 
 
 async def tell(person: Person, lab: str, seats: list[str]) -> None:
-    """Print how long a message takes to the last of all open seats."""
+    """Print how long a message takes to the last of all open seats.
+
+    That is from the press of Send until its frame, with the text, is on the socket of each seat. A page
+    shows it from the frame and asks the server for nothing (tests/browser/test_seat.py).
+    """
     async with AsyncExitStack() as stack:
         sockets = [await stack.enter_async_context(person.socket(f"/ws/seats/{one}/")) for one in seats]
         await asyncio.sleep(2)

@@ -7,14 +7,16 @@ import { toast } from "./toasts.js";
 const PASSING = 2000; // ms between looks while the seat waits, starts or is being saved
 const CALM = 10_000; // ms otherwise; repairs a nudge that was lost
 const GATHER = 120; // ms; nudges that come together are answered once
+const LATER = [2000, 6000]; // ms until the list of messages is fetched, and how much more at most: a whole class hears at once
 
 class LabSeat extends HTMLElement {
   #aborter;
   #socket;
   #poll;
   #timer;
+  #list;
   #talk;
-  #newest;
+  #told;
   #asked = 0;
   #turning = false;
   #linked = false; // where the socket never was, the page still looks every few seconds
@@ -25,8 +27,10 @@ class LabSeat extends HTMLElement {
     this.#aborter = new AbortController();
     const { signal } = this.#aborter;
     this.#talk = this.#header?.dataset.talk;
-    this.#newest = this.#latest();
+    this.#told = new Set(this.#notes.map(({ dataset }) => dataset.message));
     this.addEventListener("terminal-shown", (event) => this.#watched(event.detail), { signal });
+    this.addEventListener("toggle", ({ target }) => target.id === "seat-messages" && target.open && this.#catchUp(), { signal, capture: true });
+    document.addEventListener("htmx:beforeSwap", ({ target, detail }) => this.#keepOpen(target, detail), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#look(), { signal });
     document.addEventListener("visibilitychange", () => !document.hidden && this.#ask(), { signal });
     this.#poll = setInterval(() => !document.hidden && this.#glance(), this.hasAttribute("passing") ? PASSING : CALM);
@@ -43,6 +47,7 @@ class LabSeat extends HTMLElement {
     this.#socket.dispose();
     clearInterval(this.#poll);
     clearTimeout(this.#timer);
+    clearTimeout(this.#list);
   }
 
   get #header() {
@@ -56,8 +61,8 @@ class LabSeat extends HTMLElement {
   }
 
   #message(message) {
-    if (message.type === "message") this.#refresh("#seat-messages");
-    this.#timer ??= setTimeout(() => this.#ask(), GATHER);
+    if (message.type === "message") this.#say(message);
+    else this.#timer ??= setTimeout(() => this.#ask(), GATHER);
   }
 
   /* A room full of people waits at once. With a socket only their place in the queue is told by nobody. */
@@ -81,12 +86,13 @@ class LabSeat extends HTMLElement {
 
   /* Header and waiting are the page's truth: another key is another page, other talk has other parts. */
   #look() {
-    const { key, talk } = { ...this.#header?.dataset, ...this.querySelector('[data-seat-part="wait"]')?.dataset };
+    const { key, talk, said = 0 } = { ...this.#header?.dataset, ...this.querySelector('[data-seat-part="wait"]')?.dataset };
     if (key && key !== this.getAttribute("key")) return this.#anew();
     if (talk !== undefined && talk !== this.#talk && !this.#isTyped) {
       this.#talk = talk;
-      this.#refresh("#seat-watch, #seat-hand, #seat-messages");
+      this.#refresh("#seat-watch, #seat-hand");
     }
+    if (this.#isBehind(said)) this.#listLater();
     return this.#announce();
   }
 
@@ -103,17 +109,57 @@ class LabSeat extends HTMLElement {
     this.#turning = false;
   }
 
-  #latest() {
-    return Number(this.querySelector("[data-message]")?.dataset.message ?? 0);
+  get #notes() {
+    return [...this.querySelectorAll("[data-message]")];
   }
 
+  /* Whether the list lacks what is newer than all that it has. */
+  #isBehind(...numbers) {
+    return Math.max(0, ...numbers) > Math.max(0, ...this.#notes.map(({ dataset }) => dataset.message));
+  }
+
+  /* A message is shown from its frame; the list has it when it is opened, or a while later. */
+  #say({ id, text, by }) {
+    if (!this.#toast((id ?? "").replace("message-", ""), text, by)) return;
+    const menu = this.querySelector("#seat-messages");
+    menu.hidden = false;
+    menu.querySelector(".badge").textContent = this.#told.size;
+    if (menu.open) this.#fetchList();
+    else this.#listLater();
+  }
+
+  #toast(number, text, by) {
+    if (number && this.#told.has(number)) return false;
+    if (number) this.#told.add(number);
+    toast("info", `${by ? `${by}: ` : ""}${text}`);
+    return true;
+  }
+
+  #listLater() {
+    const [least, more] = LATER;
+    this.#list ??= setTimeout(() => this.#fetchList(), least + Math.random() * more);
+  }
+
+  #catchUp() {
+    if (this.#isBehind(...this.#told)) this.#fetchList();
+  }
+
+  #fetchList() {
+    clearTimeout(this.#list);
+    this.#list = undefined;
+    this.#refresh("#seat-messages");
+  }
+
+  /* What no frame told is told now. */
   #announce() {
-    for (const note of [...this.querySelectorAll("[data-message]")].reverse()) {
-      if (Number(note.dataset.message) <= this.#newest) continue;
-      const { by } = note.dataset;
-      toast("info", `${by ? `${by}: ` : ""}${note.querySelector("[data-text]").textContent}`);
+    for (const note of this.#notes.reverse()) {
+      this.#toast(note.dataset.message, note.querySelector("[data-text]").textContent, note.dataset.by);
     }
-    this.#newest = Math.max(this.#newest, this.#latest());
+  }
+
+  /* Who reads the list goes on reading it. */
+  #keepOpen({ id, open }, detail) {
+    if (id === "seat-messages" && open) detail.serverResponse = detail.serverResponse.replace("<details", "<details open");
   }
 
   #watched({ others = [], state }) {

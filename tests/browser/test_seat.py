@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.product import Product, running
 from tests.browser.room import Room, wait_for
@@ -45,6 +46,15 @@ from sandboxes.labs.models import Seat
 Seat.objects.filter(pk="{seat}").update(status="{status}")
 seat = Seat.objects.get(pk="{seat}")
 """
+TELL = """
+from sandboxes.labs import trail
+from sandboxes.labs.models import Lab
+trail.tell(Lab.objects.get(pk="{lab}"), "{text}", "Prof")
+"""
+STILL = """
+((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);
+Math.random = () => 0.999;
+"""  # no look by itself, and the list as late as can be
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +73,22 @@ def take_seat(page: Page, lab: str) -> Room:
     page.goto(f"/labs/{lab}/seat/")
     page.wait_for_url("**/seats/**")
     return Room(page, "").ready()
+
+
+def heard(page: Page) -> tuple[list[str], list[str]]:
+    """The parts that the page will ask for, and the changes that its seat's socket will tell of."""
+    asked: list[str] = []
+    changes: list[str] = []
+
+    def hear(socket: WebSocket) -> None:
+        if "/ws/seats/" in socket.url or re.search(r"/ws/sandboxes/\w+/$", socket.url):
+            socket.on(
+                "framereceived", lambda data: changes.append(str(data)) if "changed" in str(data) else None
+            )
+
+    page.on("websocket", hear)
+    page.on("request", lambda request: asked.append(request.url) if "/part/" in request.url else None)
+    return asked, changes
 
 
 def run(page: Page, text: str) -> None:
@@ -121,7 +147,7 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     tell(product, ASK.format(lab=lab))
     expect(page.locator("#seat-watch")).to_contain_text("would like to type")
     expect(page.locator("#toasts")).to_contain_text("Prof: Look up, please.")
-    expect(page.locator("#seat-messages")).to_contain_text("Messages 1")
+    expect(page.locator("#seat-messages summary")).to_contain_text("Messages 1")
     page.get_by_role("button", name="Yes").click()
     expect(page.locator("#seat-watch")).to_contain_text("may type in your terminal")
     wait_for(
@@ -131,6 +157,34 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     room.sees("\nfrom-prof")
     page.get_by_role("button", name="End typing").click()
     expect(theirs.terminal).to_contain_text("you only watch")
+
+
+def test_a_message_is_shown_from_its_frame_and_asks_the_server_for_nothing(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page = visit("alice")
+    page.add_init_script(STILL)
+    asked, changes = heard(page)
+    take_seat(page, lab)
+    expect(page.locator('lab-seat > link-state[data-state="open"]')).to_be_attached()
+    asked.clear()
+    page.route("**/part/messages/", lambda route: route.fulfill(status=204))
+    for number in (1, 2, 3):
+        tell(product, TELL.format(lab=lab, text=f"Step <b>{number}</b>, please."))
+        expect(page.locator("#toasts")).to_contain_text(f"Prof: Step <b>{number}</b>, please.")
+        page.wait_for_timeout(300)  # what a page fetches after a nudge it fetches by now
+    others = [one for one in asked if "messages" not in one]
+    assert len(others) <= 2 * len(changes), others  # each change of the seat asks for header and stage, once
+    expect(page.locator("#seat-messages summary")).to_contain_text("Messages 3")
+    page.unroute("**/part/messages/")
+    page.locator("#seat-messages summary").click()
+    expect(page.locator("#seat-messages [data-text]")).to_have_text(
+        [f"Step <b>{n}</b>, please." for n in (3, 2, 1)]
+    )
+    tell(product, TELL.format(lab=lab, text="One more."))
+    expect(page.locator("#seat-messages [data-text]").first).to_have_text("One more.")
+    expect(page.locator("#seat-messages")).to_have_attribute("open", "")
 
 
 def test_who_is_early_waits_and_is_led_to_the_seat(product: Product, visit: Callable[..., Page]) -> None:

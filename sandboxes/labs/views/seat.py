@@ -86,7 +86,7 @@ def room(seat: Seat) -> dict[str, Any]:
     return {
         "seat": seat, "lab": seat.lab, "sandbox": seat.sandbox, "sheet": sheet, "hand": hand,
         "current": progress.current(seat, sheet.steps), "notes": messages, "key": key(seat),
-        "talk": talk(seat, hand, messages),
+        "talk": talk(seat, hand),
         "place": max(seat.place, 1) if seat.status == SeatStatus.WAITING else 0,  # it may have begun just now
         "is_passing": seat.status in PASSING, "is_active": seat.status in progress.ACTIVE,
         "is_free": seat.lab.course.types_freely, "recorded": recorded.told_in(seat),
@@ -104,11 +104,10 @@ def key(seat: Seat) -> str:
     return f"{seat.status}-{seat.generation}-{seat.sandbox_id if seat.status == SeatStatus.READY else ''}"
 
 
-def talk(seat: Seat, hand: Any, messages: list[Any]) -> str:
-    """Changes with what is asked and said: the parts that tell it are fetched then."""
-    said = messages[0].pk if messages else ""
+def talk(seat: Seat, hand: Any) -> str:
+    """Changes with what is asked and answered: the parts that tell it are fetched then."""
     up = f"{hand.pk}.{hand.claimed_by_id or ''}.{len(hand.text)}" if hand else ""
-    return f"{seat.typing_asked_by_id or ''}-{seat.typist_id or ''}-{up}-{said}"
+    return f"{seat.typing_asked_by_id or ''}-{seat.typist_id or ''}-{up}"
 
 
 def name_of(seat: Seat, user: Any) -> str:
