@@ -29,11 +29,22 @@ class Registry:
         """
         task = self._open.get(key)
         if task is None or _is_over(task):
-            task = self._open[key] = asyncio.ensure_future(_make(task, make))
+            task = self._open[key] = asyncio.ensure_future(self._make(key[0], task, make))
             watcher = asyncio.ensure_future(self._watch(key, task))
             self._watchers.add(watcher)
             watcher.add_done_callback(self._watchers.discard)
         return await asyncio.shield(task)
+
+    async def _make(
+        self,
+        sandbox_id: str,
+        before: asyncio.Task[LiveTerminal] | None,
+        make: Callable[[], Awaitable[LiveTerminal]],
+    ) -> LiveTerminal:
+        await _gone(before)
+        made = await make()
+        made.viewers.beside = lambda: [one.viewers for one in self.of(sandbox_id) if one is not made]
+        return made
 
     async def _watch(self, key: Key, task: asyncio.Task[LiveTerminal]) -> None:
         """Forget it once it is over and on record, and tell the sandbox's other terminals of both."""
@@ -76,14 +87,11 @@ class Registry:
             terminal.tell(message)
 
 
-async def _make(
-    before: asyncio.Task[LiveTerminal] | None, make: Callable[[], Awaitable[LiveTerminal]]
-) -> LiveTerminal:
-    """Make one, once the one before of that name is off the record."""
+async def _gone(before: asyncio.Task[LiveTerminal] | None) -> None:
+    """Wait until the one before of that name is off the record."""
     if before is not None and not before.cancelled() and before.exception() is None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(before.result().recorded.wait(), PATIENCE)
-    return await make()
 
 
 def _is_over(task: asyncio.Task[LiveTerminal]) -> bool:

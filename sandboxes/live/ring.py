@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 
 BLOCK = 16 * 1024
@@ -18,6 +19,8 @@ class Ring:
         self.capacity = capacity
         self.start = 0
         self.head = 0
+        self.added_at = 0.0
+        """When bytes were added last, in seconds since the epoch."""
         self._block = min(BLOCK, capacity // 16)
         self._blocks: deque[bytes | bytearray] = deque()
 
@@ -29,6 +32,7 @@ class Ring:
         else:
             self._blocks.append(data if len(data) >= self._block else bytearray(data))
         self.head += len(data)
+        self.added_at = time.time()
         while self.head - self.start > self.capacity and len(self._blocks) > 1:
             self.start += len(self._blocks.popleft())
 

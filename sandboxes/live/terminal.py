@@ -18,7 +18,7 @@ from .ending import UNKNOWN, Ending, Hooks
 from .recording import Recorder
 from .ring import Ring
 from .tasks import Tasks, tried
-from .viewers import FRAME, WINDOW, Viewer, part_of
+from .viewers import FRAME, WINDOW, Viewer, Viewers
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,6 @@ class LiveTerminal:
         self.recorder = recorder
         """What keeps all it shows; set from the start, or by its owner later."""
         self.ring = Ring(KEPT)
-        self.viewers: list[Viewer] = []
         self.size = (0, 0)
         self.ending: Ending | None = None
         self.over = asyncio.Event()
@@ -73,6 +72,7 @@ class LiveTerminal:
         self._writing: asyncio.Task[None] | None = None
         self._alone: asyncio.TimerHandle | None = None
         self._do = Tasks().do
+        self.viewers = Viewers(self._do)
         self.record: Any = None
         self.recording: Any = None
         self.presence: Any = None
@@ -98,14 +98,15 @@ class LiveTerminal:
         await viewer.send_json(self._greeting(viewer, start, resumed))
         viewer.release()
         viewer.flush(ring)
-        self._tell_viewers(but=viewer)
+        self.viewers.tell_who(but=viewer)
+        self.viewers.tell_beside()
         if self.over.is_set():
             await viewer.send_json(self._last_words())
 
     def _greeting(self, viewer: Viewer, start: int, resumed: bool) -> dict[str, Any]:
         return {"type": "attached", "shell": self.shell, "offset": start, "head": self.ring.head,
                 "resumed": resumed, "viewers": len(self.viewers), "cols": self.size[0],
-                "rows": self.size[1]} | part_of(viewer, self.viewers)  # fmt: skip
+                "rows": self.size[1]} | self.viewers.part_of(viewer)  # fmt: skip
 
     def detach(self, viewer: Viewer, sent_away: bool = False) -> None:
         """A viewer has left; the shell goes on for a while, for less where they may not come back."""
@@ -113,9 +114,10 @@ class LiveTerminal:
             return
         self.viewers.remove(viewer)
         viewer.stop()
+        self.viewers.tell_beside()
         if self.viewers:
             self._fit()
-            self._tell_viewers()
+            self.viewers.tell_who()
         elif self.ending is None:
             grace = min(self._grace, SENT_AWAY) if sent_away else self._grace
             self._alone = asyncio.get_running_loop().call_later(grace, self._left)
@@ -129,17 +131,9 @@ class LiveTerminal:
         if not self.viewers:
             self.end(Ending("left", "Nobody was watching any more, so the shell was ended.", again=True))
 
-    def _tell_viewers(self, but: Viewer | None = None) -> None:
-        for viewer in list(self.viewers):
-            if viewer is not but:
-                told = {"type": "viewers", "count": len(self.viewers)} | part_of(viewer, self.viewers)
-                self._do(viewer.send_json(told))
-
     def tell(self, message: dict[str, Any], but: Viewer | None = None) -> None:
         """Send one message to every viewer, soon; none waits for another."""
-        for viewer in list(self.viewers):
-            if viewer is not but:
-                self._do(viewer.send_json(message))
+        self.viewers.tell(message, but)
 
     def acknowledge(self, viewer: Viewer, offset: int) -> None:
         """A viewer has drawn up to ``offset``: it gets more, and perhaps so does the reader."""
@@ -164,7 +158,7 @@ class LiveTerminal:
         viewer.answers = viewer.is_owner
         if self.viewers:
             self._fit()
-            self._tell_viewers()
+            self.viewers.tell_who()
 
     def _fit(self, but: Viewer | None = None) -> None:
         shaping = [viewer for viewer in self.viewers if not viewer.only_watches] or self.viewers
@@ -232,7 +226,7 @@ class LiveTerminal:
             self._led, viewer.answers = now, True
             self.viewers.remove(viewer)
             self.viewers.insert(0, viewer)
-            self._tell_viewers()
+            self.viewers.tell_who()
 
     async def _write(self) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from .ring import Ring
@@ -100,12 +100,39 @@ class Viewer:
             await self.send_bytes(data)
 
 
-def part_of(viewer: Viewer, viewers: Sequence[Viewer]) -> dict[str, Any]:
-    """What it is among all of them.
+class Viewers(list[Viewer]):
+    """Everybody who looks at one shell, whoever typed last first; ``do`` has a coroutine run by itself."""
 
-    Who leads answers a program's questions; nobody does who only looks on, or a program could type
-    with the hands of whoever comes to see it.
-    """
-    leader = next((one for one in viewers if one.answers and not one.only_watches), None)
-    others = sorted({one.shown for one in viewers if one.name != viewer.name})
-    return {"leader": viewer is leader, "answers": viewer.answers, "others": others}
+    def __init__(self, do: Callable[[Awaitable[None]], Any]) -> None:
+        super().__init__()
+        self._do = do
+        self.beside: Callable[[], list[Viewers]] = list
+        """Who looks at the other shells of the same sandbox; its registry knows them."""
+
+    def tell(self, message: dict[str, Any], but: Viewer | None = None) -> None:
+        """Send one message to every viewer, soon; none waits for another."""
+        for viewer in list(self):
+            if viewer is not but:
+                self._do(viewer.send_json(message))
+
+    def tell_who(self, but: Viewer | None = None) -> None:
+        """Tell each who is here."""
+        for viewer in list(self):
+            if viewer is not but:
+                self._do(viewer.send_json({"type": "viewers", "count": len(self)} | self.part_of(viewer)))
+
+    def tell_beside(self) -> None:
+        """Who looks here is news at the sandbox's other shells too."""
+        for others in self.beside():
+            others.tell_who()
+
+    def part_of(self, viewer: Viewer) -> dict[str, Any]:
+        """What it is among all of them; ``others`` names who looks at any shell of the sandbox.
+
+        Who leads answers a program's questions; nobody does who only looks on, or a program could type
+        with the hands of whoever comes to see it.
+        """
+        leader = next((one for one in self if one.answers and not one.only_watches), None)
+        around = [one for viewers in (self, *self.beside()) for one in viewers]
+        others = sorted({one.shown for one in around if one.name != viewer.name})
+        return {"leader": viewer is leader, "answers": viewer.answers, "others": others}

@@ -28,7 +28,7 @@ class LabSeat extends HTMLElement {
     const { signal } = this.#aborter;
     this.#talk = this.#header?.dataset.talk;
     this.#told = new Set(this.#notes.map(({ dataset }) => dataset.message));
-    this.addEventListener("terminal-shown", (event) => this.#watched(event.detail), { signal });
+    this.addEventListener("terminal-changed", ({ target }) => this.#watched(target.lookers), { signal });
     this.addEventListener("toggle", ({ target }) => target.id === "seat-messages" && target.open && this.#catchUp(), { signal, capture: true });
     document.addEventListener("htmx:beforeSwap", ({ target, detail }) => this.#keepOpen(target, detail), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#look(), { signal });
@@ -162,10 +162,9 @@ class LabSeat extends HTMLElement {
     if (id === "seat-messages" && open) detail.serverResponse = detail.serverResponse.replace("<details", "<details open");
   }
 
-  #watched({ others = [], state }) {
+  #watched(names) {
     const place = this.querySelector("[data-watchers]");
     if (!place) return;
-    const names = state === "open" ? others : [];
     const text = names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} looking at your terminal.` : "";
     if (place.textContent !== text) place.textContent = text;
     place.hidden = !text;

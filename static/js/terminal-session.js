@@ -17,7 +17,7 @@ export class TerminalSession {
   state = "connecting";
   detail = {};
   viewers = 0;
-  others = []; // names of the other people who look
+  others = []; // names of the other people who look at any shell of the sandbox
   mayType = true;
   size = null; // [columns, rows] of the tty
   paused = false;

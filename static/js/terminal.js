@@ -45,6 +45,12 @@ class SandboxTerminal extends HTMLElement {
     return this.session?.text() ?? "";
   }
 
+  /** The names of others who look at any shell of the sandbox, as the open ones were told. */
+  get lookers() {
+    const open = [...this.#sessions.values()].filter(({ state }) => state === "open");
+    return [...new Set(open.flatMap(({ others }) => others))];
+  }
+
   get session() {
     return this.#sessions.get(this.#chosen);
   }
@@ -121,6 +127,7 @@ class SandboxTerminal extends HTMLElement {
     if (session.state === "open") session.refusals = 0;
     if (session.isOver && session.isClosing) this.#drop(session.name);
     else if (session === this.session) this.#show();
+    this.dispatchEvent(new CustomEvent("terminal-changed", { bubbles: true }));
   }
 
   /* Right after a start or a hiccup of the engine the server says no; a moment later it may say yes. */
@@ -211,7 +218,6 @@ class SandboxTerminal extends HTMLElement {
     const isShared = session.viewers > 1 && session.state === "open";
     this.#part("viewers").textContent = session.state === "open" && !session.mayType ? "you only watch" : isShared ? `${session.viewers} watching` : "";
     this.#part("viewers").title = isShared && session.others.length ? `also ${session.others.join(", ")}` : "";
-    this.dispatchEvent(new CustomEvent("terminal-shown", { bubbles: true, detail: session }));
     this.#part("size").textContent = session.size ? session.size.join("×") : "";
     this.#part("size").title = session.isBoxed ? "As large as the smallest window that watches" : "Columns and rows";
     this.toggleAttribute("data-boxed", session.isBoxed);

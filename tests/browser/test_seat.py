@@ -159,6 +159,24 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     expect(theirs.terminal).to_contain_text("you only watch")
 
 
+def test_who_looks_is_named_in_whichever_tab_the_student_is(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page, prof = visit("alice"), visit("prof")
+    room = take_seat(page, lab)
+    room.button("New terminal").click()
+    expect(page.locator("#tab-two")).to_have_attribute("aria-selected", "true")
+    room.ready()
+    expect(page.locator("[data-watchers]")).to_be_hidden()
+    prof.goto(f"/sandboxes/{room.terminal.get_attribute('sandbox')}/")
+    Room(prof, "").ready()
+    expect(prof.locator("#tab-main")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("[data-watchers]")).to_have_text("prof is looking at your terminal.")
+    prof.goto("/sandboxes/")
+    expect(page.locator("[data-watchers]")).to_be_hidden()
+
+
 def test_a_message_is_shown_from_its_frame_and_asks_the_server_for_nothing(
     product: Product, visit: Callable[..., Page]
 ) -> None:

@@ -42,6 +42,18 @@ async def test_a_second_page_joins_the_same_shell(open_terminal, running, alice,
     assert await Terminal.objects.acount() == 1
 
 
+async def test_who_looks_at_one_shell_is_named_at_the_sandboxs_others(open_terminal, running, alice, prof):
+    main, two = await open_terminal(running.pk, alice), await open_terminal(running.pk, alice, "two")
+    await main.read(until=b"$ ")
+    await two.read(until=b"$ ")
+    staff = await open_terminal(running.pk, prof)
+    await staff.read(kind="attached")
+    told = await two.read(kind="viewers")
+    assert (told["count"], told["others"]) == (1, ["prof"])
+    await staff.socket.close()
+    assert (await two.read(kind="viewers"))["others"] == []
+
+
 async def test_a_reconnect_with_its_offset_gets_only_what_is_new(open_terminal, running, alice):
     first = await open_terminal(running.pk, alice)
     shell = (await first.read(kind="attached"))["shell"]
