@@ -136,18 +136,17 @@ class WallConsumer(TeachingConsumer):
         if self.place.lab:
             wall.leave(self.place.lab, self)
 
-    def show_tiles(self, rows: dict[str, dict[str, Any]]) -> None:
-        """One frame with what is new."""
-        super().deliver({"type": "tiles", "id": self.place.lab, "rows": rows})
+    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int) -> None:
+        """One frame with what is new; the page fetches the help queue where ``hands`` is another."""
+        super().deliver({"type": "tiles", "id": self.place.lab, "rows": rows, "hands": hands})
 
     def deliver(self, message: Message) -> None:
+        """What changed is told with the next tiles: a class that works would nudge ten times a second."""
         if message["type"] == "engine":
-            return super().deliver(message)
-        if message["type"] != "message":
+            super().deliver(message)
+        elif message["type"] != "message":
             self.wall.stale()
-            return super().deliver({"type": "changed"})
-        return None
 
     def hear(self, message: Message) -> None:
         if self.is_news((message["id"], message["at"])):
-            self.deliver({"type": "changed"})
+            self.wall.stale()

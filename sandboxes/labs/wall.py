@@ -1,7 +1,8 @@
 """The live wall: for each lab that somebody looks at, what changed on its tiles, once a second.
 
-A screen is computed once a second for all viewers, and only if its terminal said something. The
-database is read when a nudge says so, and every few seconds anyway. On the event loop only.
+A screen is computed once a second for all viewers, and only if its terminal said something; of a seat's
+terminals the one that spoke last is shown. The database is read when a nudge says so, and every few
+seconds anyway. Each viewer gets one frame a second at most. On the event loop only.
 """
 
 from __future__ import annotations
@@ -9,20 +10,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from sandboxes.live import hub
 from sandboxes.live.registry import registry
 from sandboxes.live.series import Series
 from sandboxes.live.stats import Rows
+from sandboxes.live.terminal import LiveTerminal
 
 from . import screen, tiles
 from .models import Lab
 
 log = logging.getLogger(__name__)
 
-TERMINAL = "main"
+Shells = Mapping[str, Sequence[LiveTerminal]]
+"""The open shells of this process by sandbox."""
 RELOAD = 2.0
 """Seconds after which the tiles are read again without a nudge: another process may have changed them."""
 
@@ -30,8 +34,8 @@ RELOAD = 2.0
 class Viewer(Protocol):
     """A page that shows a wall."""
 
-    def show_tiles(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Take what is new on the tiles, by seat."""
+    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int) -> None:
+        """Take what is new on the tiles, by seat, and a number that changes with the raised hands."""
         ...
 
 
@@ -43,16 +47,15 @@ class Seen:
         self.lines: list[str] = []
         self.active_at: float | None = None
 
-    def look(self, sandbox: str) -> None:
-        """Draw it again if it has said something since."""
-        live = registry.find((sandbox, TERMINAL))
+    def look(self, shells: Sequence[LiveTerminal]) -> None:
+        """Draw the one that spoke last, if it is another or has said something since."""
+        live = max(shells, key=lambda one: one.ring.added_at, default=None)
         if live is None:
             return
+        self.active_at = live.ring.added_at or self.active_at
         key = (live.shell, live.ring.head, live.size)
         if key == self.key:
             return
-        if self.key[0] == live.shell and self.key[1] != live.ring.head:
-            self.active_at = time.time()
         self.key = key
         start = max(live.ring.start, live.ring.head - screen.BYTES)
         data = live.ring.read(start, screen.BYTES)
@@ -69,6 +72,11 @@ class Wall:
         self.numbers: dict[str, tuple[float | None, int | None]] = {}
         self.seen: dict[str, Seen] = {}
         self.sent: dict[str, dict[str, Any]] = {}
+        self.hands = 0
+        """How often the raised hands have changed since it was first looked at."""
+        self._hands: list[tuple[Any, ...]] = []
+        self._told = 0
+        self._may_send = False
         self._read_at = 0.0
         self._is_reading = False
 
@@ -82,20 +90,30 @@ class Wall:
             self.numbers[pk] = (sample.cpu, sample.memory) if sample else (None, None)
 
     def round(self) -> None:
-        """Send each viewer the tiles that changed; read them again where that is due."""
-        fresh = {seat: self._row(tile) for seat, tile in self.tiles.items()}
-        changed = {seat: row for seat, row in fresh.items() if self.sent.get(seat) != row}
-        self.sent = fresh
-        if changed:
-            for viewer in list(self.viewers):
-                viewer.show_tiles(changed)
+        """Once a second: read the tiles where that is due, and send each viewer those that changed."""
+        self._may_send = True
         if time.monotonic() - self._read_at > RELOAD and not self._is_reading:
             self._is_reading = True
             hub.current().do(self._read())
+        else:
+            self._send()
 
-    def _row(self, tile: tiles.Tile) -> dict[str, Any]:
+    def _send(self) -> None:
+        """Once a round at most, whoever calls."""
+        if not self._may_send:
+            return
+        self._may_send = False
+        shells = _shells()
+        fresh = {seat: self._row(tile, shells) for seat, tile in self.tiles.items()}
+        changed = {seat: row for seat, row in fresh.items() if self.sent.get(seat) != row}
+        if changed or self._told != self.hands:
+            for viewer in list(self.viewers):
+                viewer.show_tiles(changed, self.hands)
+        self.sent, self._told = fresh, self.hands
+
+    def _row(self, tile: tiles.Tile, shells: Shells) -> dict[str, Any]:
         seen = self.seen.setdefault(tile.sandbox, Seen())
-        seen.look(tile.sandbox)
+        seen.look(shells.get(tile.sandbox, ()))
         cpu, memory = self.numbers.get(tile.sandbox, (None, None))
         percent = None if cpu is None else round(100 * cpu)
         megabytes = None if memory is None else round(memory / 1e6)
@@ -114,9 +132,25 @@ class Wall:
             self._is_reading = False
         if self.viewers:
             here.stats.watch(self, facts)
+        self._note_hands()
         boxes = {tile.sandbox for tile in self.tiles.values()}
         self.seen = {pk: one for pk, one in self.seen.items() if pk in boxes}
         self.numbers = {pk: one for pk, one in self.numbers.items() if pk in boxes}
+        self._send()
+
+    def _note_hands(self) -> None:
+        up = [
+            (one.seat, one.hand_at, one.hand_text, one.hand_by) for one in self.tiles.values() if one.hand_at
+        ]
+        if up != self._hands:
+            self._hands, self.hands = up, self.hands + 1
+
+
+def _shells() -> Shells:
+    found: defaultdict[str, list[LiveTerminal]] = defaultdict(list)
+    for sandbox, live in registry.up():
+        found[sandbox].append(live)
+    return found
 
 
 def read(lab_id: str) -> Any:
@@ -133,7 +167,7 @@ def join(lab: str, viewer: Viewer) -> Wall:
     wall = _walls.setdefault(lab, Wall(lab))
     wall.viewers.add(viewer)
     if wall.sent:
-        viewer.show_tiles(wall.sent)
+        viewer.show_tiles(wall.sent, wall.hands)
     wall.stale()
     return wall
 
@@ -165,10 +199,10 @@ def screens(lab: Lab) -> dict[str, list[str]]:
 
 
 async def _screens(boxes: list[str]) -> dict[str, list[str]]:
-    found = {}
+    found, shells = {}, _shells()
     for pk in boxes:
         seen = Seen()
-        seen.look(pk)
+        seen.look(shells.get(pk, ()))
         found[pk] = seen.lines
     return found
 

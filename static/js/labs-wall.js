@@ -6,7 +6,6 @@ import { duration } from "./format.js";
 import { arrange, paint } from "./labs-wall-tile.js";
 import { Socket } from "./socket.js";
 
-const GATHER = 150; // ms; nudges that come together are answered once
 const ORDER = 5000; // ms between two looks at the order: tiles must not jump about
 
 class LabWall extends HTMLElement {
@@ -14,6 +13,7 @@ class LabWall extends HTMLElement {
   #timers = {};
   #moved = 0;
   #seen = false;
+  #hands; // changes with the raised hands
   #aborter;
 
   connectedCallback() {
@@ -35,26 +35,22 @@ class LabWall extends HTMLElement {
     this.#aborter.abort();
     this.#socket.dispose();
     clearInterval(this.#timers.clock);
-    clearTimeout(this.#timers.help);
   }
 
   #opened() {
     if (this.#seen) this.#anew(); // what happened meanwhile was not told
     this.#seen = true;
+    this.#hands = undefined;
   }
 
   #message(message) {
-    if (message.type === "tiles") this.#tiles(message.rows);
+    if (message.type === "tiles") this.#tiles(message);
     else if (message.type === "engine") engine(message.unreachable_since);
-    else if (message.type === "changed") this.#timers.help ??= setTimeout(() => this.#help(), GATHER);
   }
 
-  #help() {
-    this.#timers.help = undefined;
-    window.htmx?.trigger("#help", "refresh");
-  }
-
-  #tiles(rows) {
+  #tiles({ rows, hands }) {
+    if (hands !== this.#hands) window.htmx?.trigger("#help", "refresh");
+    this.#hands = hands;
     const marks = this.querySelector("[data-marks]").content;
     let isNew = false;
     for (const [seat, row] of Object.entries(rows)) {

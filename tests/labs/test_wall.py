@@ -6,8 +6,9 @@ import os
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.utils import timezone
 
-from sandboxes.labs import screen, tiles, trail, watching
+from sandboxes.labs import screen, tiles, trail, wall, watching
 from sandboxes.labs.models import Enrollment, Hand, Message, Seat
 from sandboxes.models import Event, User
 from tests.live.conftest import open_socket, open_terminal  # noqa: F401
@@ -166,13 +167,61 @@ async def test_the_wall_shows_what_is_typed(open_lab, alice, ines, open_socket, 
     assert (row["status"], row["word"], row["mark"]) == ("running", "running", "running")
     await Hand.objects.acreate(seat=mine, text="Help")
     await sync_to_async(trail.nudge)(mine)
-    await viewer.next("changed", 3)
     for _ in range(5):
-        frame = await viewer.next("tiles", 4)
+        frame = await viewer.next("tiles", 15)
         if frame["rows"].get(mine.pk, {}).get("hand"):
             break
     else:
         raise AssertionError("the hand did not show")
+    assert frame["hands"] == 1
+
+
+async def test_the_wall_shows_the_shell_that_spoke_last(
+    open_lab,
+    alice,
+    ines,
+    open_socket,  # noqa: F811
+    open_terminal,  # noqa: F811
+):
+    mine = (await seats_of(open_lab))["alice"]
+    main, two = (
+        await open_terminal(mine.sandbox_id, alice),
+        await open_terminal(mine.sandbox_id, alice, "two"),
+    )
+    await main.run("echo in-main", b"in-main\r\n")
+    await two.run("echo in-two", b"in-two\r\n")
+    viewer = await open_socket(f"/ws/labs/{open_lab.pk}/wall/", ines)
+    await shown(viewer, mine, "in-two")
+    await main.run("echo again", b"again\r\n")
+    await shown(viewer, mine, "again")
+
+
+async def shown(viewer, seat, line):
+    """Wait until a seat's tile has this line."""
+    while line not in (await viewer.next("tiles", 15))["rows"].get(seat.pk, {}).get("lines", ()):
+        pass
+
+
+async def test_a_busy_class_sends_a_wall_one_frame_a_second_and_hands_only_when_one_changed(
+    open_lab,
+    ines,
+    open_socket,  # noqa: F811
+    monkeypatch,
+):
+    rounds = []
+    real = wall.Wall.round
+    monkeypatch.setattr(wall.Wall, "round", lambda self: (rounds.append(1), real(self)))
+    mine = (await seats_of(open_lab))["alice"]
+    viewer = await open_socket(f"/ws/labs/{open_lab.pk}/wall/", ines)
+    first = await viewer.next("tiles", 15)
+    frames, before = [], len(rounds)
+    while len(rounds) - before < 3:
+        await Seat.objects.filter(pk=mine.pk).aupdate(step_since=timezone.now())
+        await sync_to_async(trail.nudge)(mine)
+        frames += await viewer.gather(0.2)
+    assert {one["type"] for one in frames} == {"tiles"}
+    assert 1 <= len(frames) <= len(rounds) - before + 1
+    assert {one["hands"] for one in frames} == {first["hands"]}
 
 
 async def test_only_tiles_that_changed_are_sent(open_lab, alice, ines, open_socket, engine):  # noqa: F811
