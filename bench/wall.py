@@ -33,7 +33,7 @@ from sandboxes.labs import opening
 from sandboxes.labs.models import *
 from sandboxes.lifecycle import audit
 from sandboxes.models import Image, User
-course = Course.objects.create(title="Bench", typing="free")
+course = Course.objects.create(title="Bench")
 word = make_password({PASSWORD!r})
 ines = User.objects.create(username="ines", password=word)
 Enrollment.objects.create(course=course, user=ines, role="instructor", name="Ines")
@@ -50,6 +50,8 @@ print(lab.pk)
 """
 SEATS = """
 from sandboxes.labs.models import Seat
+from sandboxes.models import User
+Seat.objects.update(typist=User.objects.get(username="prof"))
 for seat in Seat.objects.exclude(sandbox=None).filter(status="ready"):
     print(seat.pk, seat.sandbox_id)
 """

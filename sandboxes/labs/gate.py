@@ -132,16 +132,13 @@ def taken_back(ids: Any) -> QuerySet[Any, str]:
 
 
 def typing_rule(user: Any, sandbox: Sandbox) -> bool | None:
-    """May they type in somebody else's seat: by the course's policy, or with the student's yes.
-
-    None for sandboxes that are no seat's.
+    """May they type in somebody else's seat: after the student's yes, or after they began to where the
+    course asks for none (looking.begin), until either side ends it. None for sandboxes that are no seat's.
     """
     seat = seat_of(sandbox)
     if seat is None:
         return None
-    if not can(user, seat.lab.course, ACT):
-        return False
-    return seat.lab.course.types_freely or seat.typist_id == user.pk
+    return seat.typist_id == user.pk and can(user, seat.lab.course, ACT)
 
 
 def may_replay(user: Any, seat: Seat) -> bool:

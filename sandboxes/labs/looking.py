@@ -8,17 +8,29 @@ from django.utils import timezone
 from sandboxes.lifecycle import audit
 from sandboxes.models import User
 
-from . import gate, progress, trail
+from . import progress, trail
 from .models import Seat, SeatStatus
 
 
-def look(seat: Seat, user: User, by: audit.Origin) -> None:
-    """Put a look on record; where the course lets staff type at once, that too."""
-    free = seat.lab.course.types_freely and gate.can(user, seat.lab.course, gate.ACT)
+def look(seat: Seat, by: audit.Origin) -> None:
+    """Put a look on record."""
+    trail.record("seat.look", by, seat)
+
+
+def begin(seat: Seat, user: User, by: audit.Origin) -> bool:
+    """Type without a question, where the course says so; False when a colleague types, or it does not.
+
+    From here on it is as after a yes: the student sees the name, and either side ends it.
+    """
+    if not seat.lab.course.types_freely:
+        return False
     with transaction.atomic():
-        trail.record("seat.look", by, seat)
-        if free:
-            trail.record("seat.typing", by, seat, answer="free", staff=by.name)
+        rows = Seat.objects.filter(pk=seat.pk, status=SeatStatus.READY, typist=None)
+        if not rows.update(typist=user, typing_asked_by=None, changed_at=timezone.now()):
+            return False
+        trail.record("seat.typing", by, seat, answer="free", staff=by.name)
+        trail.nudge(seat)
+    return True
 
 
 def ask(seat: Seat, user: User, by: audit.Origin) -> bool:

@@ -64,7 +64,10 @@ def get_command(request: Request, pk: str, command: str, permission: str = acces
     return found
 
 
-ASK_FIRST = "A command is typing too: it takes the yes of whoever’s terminal this is. Ask them first."
+ASK_FIRST = (
+    "A command is typing too: it takes the yes of whoever’s terminal this is. Ask them first, or press "
+    "“Begin typing” where none is needed."
+)
 
 
 def check_yes(request: Request, sandbox: Sandbox) -> None:

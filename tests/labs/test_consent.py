@@ -68,8 +68,10 @@ def test_again_needs_the_yes_too(seat, alice, ines):
     assert again in browser(alice).get(detail).content.decode()
 
 
-def test_where_the_course_says_so_no_yes_is_needed(seat, alice, ines):
+def test_where_the_course_says_so_no_yes_is_needed_but_to_begin(seat, alice, ines):
     Course.objects.update(typing=Course.Typing.FREE)
+    assert run(ines, seat(alice).sandbox).status_code == 422
+    browser(ines).post(reverse("look_act", args=[seat(alice).pk, "begin"]))
     assert run(ines, seat(alice).sandbox).status_code == 303
 
 

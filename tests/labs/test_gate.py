@@ -6,8 +6,9 @@ import pytest
 
 from sandboxes import access
 from sandboxes.access import Hidden
-from sandboxes.labs import gate
+from sandboxes.labs import gate, looking
 from sandboxes.labs.models import Course, Role
+from sandboxes.lifecycle.audit import Origin
 from sandboxes.models import User
 
 from .conftest import enroll
@@ -71,8 +72,11 @@ def test_nobody_types_without_the_students_yes(who, seat, alice, request):
     assert access.can(user, place.sandbox, access.TYPE)
 
 
-def test_the_stated_policy_lets_staff_type(course, ines, seat, alice, bob):
+def test_the_stated_policy_lets_staff_begin_and_nobody_else(course, ines, seat, alice, bob):
+    assert not looking.begin(seat(alice), ines, Origin.of(ines))
     Course.objects.update(typing=Course.Typing.FREE)
+    assert not access.can(ines, seat(alice).sandbox, access.TYPE)
+    assert looking.begin(seat(alice), ines, Origin.of(ines))
     assert access.can(ines, seat(alice).sandbox, access.TYPE)
     assert not access.can(bob, seat(alice).sandbox, access.TYPE)
 

@@ -70,11 +70,38 @@ def test_one_asks_at_a_time_and_takes_it_back(ines, tina, seat, alice):
     assert Seat.objects.get(pk=place.pk).typing_asked_by is None
 
 
-def test_where_the_course_says_so_they_type_at_once_and_that_is_on_record(ines, seat, alice):
+@pytest.mark.parametrize("who", ["ines", "alice"])
+def test_where_no_yes_is_needed_they_begin_with_a_click_and_either_side_ends_it(ines, seat, alice, who):
     Course.objects.update(typing=Course.Typing.FREE)
+    place, staff, student = seat(alice), browser(ines), browser(alice)
+    assert "This course needs no yes" in text(staff.get(reverse("look", args=[place.pk])))
+    assert "Begin typing" in text(staff.get(reverse("look", args=[place.pk])))
+    assert events("seat.typing") == []
+    bar = staff.post(reverse("look_act", args=[place.pk, "begin"]), **HTMX)
+    assert "You may type." in text(bar)
+    assert "Stop typing" in text(bar)
+    watch = text(student.get(reverse("seat_part", args=[place.pk, "watch"])))
+    assert "Ines" in watch
+    assert "End typing" in watch
+    assert access.can(ines, place.sandbox, access.TYPE)
+    if who == "alice":
+        student.post(reverse("seat_typing", args=[place.pk]), {"do": "end"})
+    else:
+        staff.post(reverse("look_act", args=[place.pk, "stop"]))
+    assert not access.can(ines, place.sandbox, access.TYPE)
+    assert "Begin typing" in text(staff.get(reverse("look", args=[place.pk])))
+    assert "End typing" not in text(student.get(reverse("seat_part", args=[place.pk, "watch"])))
+    assert events("seat.typing") == [("ines", "free"), (who, "end")]
+
+
+def test_one_begins_at_a_time_and_only_where_the_course_says_so(ines, tina, seat, alice):
     place = seat(alice)
-    assert "This course says so" in text(browser(ines).get(reverse("look", args=[place.pk])))
-    assert events("seat.typing") == [("ines", "free")]
+    begin = reverse("look_act", args=[place.pk, "begin"])
+    assert "Nothing changed" in text(browser(ines).post(begin, follow=True))
+    Course.objects.update(typing=Course.Typing.FREE)
+    browser(ines).post(begin)
+    assert "Nothing changed" in text(browser(tina).post(begin, follow=True))
+    assert Seat.objects.get(pk=place.pk).typist == ines
 
 
 def test_who_only_looks_has_no_buttons(tina, seat, alice):
@@ -83,7 +110,8 @@ def test_who_only_looks_has_no_buttons(tina, seat, alice):
     page = text(browser(tina).get(reverse("look", args=[place.pk])))
     assert "Ask to type" not in page
     assert "You look and cannot type." in page
-    assert browser(tina).post(reverse("look_act", args=[place.pk, "ask"])).status_code == 404
+    for action in ("ask", "begin"):
+        assert browser(tina).post(reverse("look_act", args=[place.pk, action])).status_code == 404
     assert events("seat.typing") == []
 
 

@@ -141,7 +141,7 @@ def routes(open_lab, seat, alice):
     gets += [reverse(name, args=[place.pk]) for name in ("look", "seat_story")]
     gets += [reverse(name, args=[lab.pk, run.pk]) for name in ("lab_run", "lab_run_csv")]
     posts = [reverse("hand_act", args=[hand.pk, act]) for act in ("claim", "release", "resolve")]
-    posts += [reverse("look_act", args=[place.pk, act]) for act in ("ask", "withdraw", "stop")]
+    posts += [reverse("look_act", args=[place.pk, act]) for act in ("ask", "withdraw", "begin", "stop")]
     posts += [f"{reverse('to_many', args=[lab.pk])}#{do}" for do in ("message", "command", "pause", "extend")]
     posts += [reverse("lab_run_retry", args=[lab.pk, run.pk])]
     return gets, posts

@@ -102,7 +102,9 @@ def test_messages_to_all_and_to_this_seat_are_shown_and_no_others(open_lab, seat
 
 def test_a_course_that_lets_staff_type_freely_says_so(course, seat, alice):
     Course.objects.filter(pk=course.pk).update(typing="free")
-    assert "They may also type in it." in text(browser(alice).get(url("detail", seat(alice))))
+    assert "They may also type in it; you see who does, and can end it." in text(
+        browser(alice).get(url("detail", seat(alice)))
+    )
 
 
 @pytest.mark.parametrize("by", ["ines", "alice"])

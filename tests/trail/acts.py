@@ -98,6 +98,11 @@ def nobody_asks(world: World) -> None:
     Seat.objects.update(typing_asked_by=None, typist=None)
 
 
+def asks_for_no_yes(world: World) -> None:
+    nobody_asks(world)
+    Course.objects.update(typing=Course.Typing.FREE)
+
+
 def planned(world: World) -> None:
     Lab.objects.filter(pk=world.places[HERE].lab.pk).update(status=LabStatus.PLANNED)
 
@@ -248,6 +253,7 @@ ACTS: tuple[Act, ...] = (
     Act("look", "seat.look", method="get"),
     Act("look_act", "seat.ask", words={"action": "ask"}, prepare=nobody_asks),
     Act("look_act", "seat.ask", words={"action": "withdraw"}, prepare=asked_to_type),
+    Act("look_act", "seat.typing", words={"action": "begin"}, prepare=asks_for_no_yes),
     Act("look_act", "seat.typing", words={"action": "stop"}, prepare=someone_types),
     Act("to_many", "lab.message", data={"do": "message", "text": "hello", "all": "1"}),
     Act("to_many", "lab.run", data={"do": "command", "command": "true", "all": "1"}),

@@ -96,7 +96,7 @@ WORDS = {
     "seat.download": "downloaded the saved work", "seat.view": "asked for the seat",
 }  # fmt: skip
 TYPING = {"yes": "let {} type", "no": "did not let {} type", "end": "ended {}’s typing",
-          "free": "may type, as the course says"}  # fmt: skip
+          "free": "began to type, as the course allows"}  # fmt: skip
 
 
 def lines(seat: Seat) -> list[Line]:

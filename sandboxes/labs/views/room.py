@@ -113,7 +113,7 @@ def look(request: Request, pk: str) -> HttpResponse:
     seat = gate.get_seat(request.user, pk)
     if request.htmx:
         return render(request, "labs/look.html#bar", look_at(request, seat))
-    looking.look(seat, request.user, origin(request))
+    looking.look(seat, origin(request))
     return render(request, "labs/look.html", look_at(request, seat))
 
 
@@ -137,11 +137,12 @@ def look_at(request: Request, seat: Any) -> dict[str, Any]:
 @require_POST
 @private
 def look_act(request: Request, pk: str, action: str) -> HttpResponse:
-    """Ask to type, take that back, stop typing."""
+    """Ask to type, take that back, begin where no question is needed, stop typing."""
     seat = gate.get_seat(request.user, pk, gate.ACT)
     by = origin(request)
     acts = {"ask": lambda: looking.ask(seat, request.user, by), "stop": lambda: looking.stop(seat, by),
-            "withdraw": lambda: looking.withdraw(seat, request.user, by)}  # fmt: skip
+            "withdraw": lambda: looking.withdraw(seat, request.user, by),
+            "begin": lambda: looking.begin(seat, request.user, by)}  # fmt: skip
     if action not in acts:
         raise Http404("No such action.")
     done = acts[action]()
