@@ -32,11 +32,13 @@ print(lab.pk)
 """
 OPEN = "opening.open_lab(lab, audit.SYSTEM)"
 ASK = """
+from django.utils import timezone
 from sandboxes.labs import trail
 from sandboxes.labs.models import Message, Seat
 from sandboxes.models import User
 seat = Seat.objects.select_related("lab", "enrollment").get(lab="{lab}", enrollment__user__username="alice")
-Seat.objects.filter(pk=seat.pk).update(typing_asked_by=User.objects.get(username="prof"))
+prof = User.objects.get(username="prof")
+Seat.objects.filter(pk=seat.pk).update(typing_asked_by=prof, changed_at=timezone.now())
 Message.objects.create(lab=seat.lab, by_name="Prof", text="Look up, please.")
 trail.nudge(seat)
 """
@@ -51,6 +53,7 @@ from sandboxes.labs import trail
 from sandboxes.labs.models import Lab
 trail.tell(Lab.objects.get(pk="{lab}"), "{text}", "Prof")
 """
+TYPING = "from sandboxes.labs.models import Course; Course.objects.update(typing='{}')"
 STILL = """
 ((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);
 Math.random = () => 0.999;
@@ -145,8 +148,8 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     theirs = Room(prof, "").ready()
     expect(page.locator("[data-watchers]")).to_have_text("prof is looking at your terminal.")
     tell(product, ASK.format(lab=lab))
-    expect(page.locator("#seat-watch")).to_contain_text("would like to type")
     expect(page.locator("#toasts")).to_contain_text("Prof: Look up, please.")
+    expect(page.locator("#seat-watch")).to_contain_text("would like to type")
     expect(page.locator("#seat-messages summary")).to_contain_text("Messages 1")
     page.get_by_role("button", name="Yes").click()
     expect(page.locator("#seat-watch")).to_contain_text("may type in your terminal")
@@ -157,6 +160,33 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     room.sees("\nfrom-prof")
     page.get_by_role("button", name="End typing").click()
     expect(theirs.terminal).to_contain_text("you only watch")
+
+
+def test_without_asking_staff_begin_with_a_click_and_either_side_ends_it(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page, prof = visit("alice"), visit("prof")
+    room = take_seat(page, lab)
+    tell(product, TYPING.format("free"))
+    prof.goto(f"{page.url}look/")
+    theirs = Room(prof, "").ready()
+    for ends in (
+        page.get_by_role("button", name="End typing"),
+        prof.get_by_role("button", name="Stop typing"),
+    ):
+        expect(theirs.terminal).to_contain_text("you only watch")
+        prof.get_by_role("button", name="Begin typing").click()
+        expect(page.locator("#seat-watch")).to_contain_text("may type in your terminal")
+        expect(theirs.terminal).not_to_contain_text("you only watch")
+        theirs.run("echo from-pro''f")
+        wait_for(lambda: "\nfrom-prof" in room.text(), "nothing was typed", page=page)
+        room.run("clear")
+        wait_for(lambda: "from-prof" not in room.text(), "nothing was cleared", page=page)
+        ends.click()
+        expect(page.locator("#seat-watch")).not_to_contain_text("may type")
+    expect(theirs.terminal).to_contain_text("you only watch")
+    tell(product, TYPING.format("ask"))
 
 
 def test_who_looks_is_named_in_whichever_tab_the_student_is(
@@ -232,6 +262,38 @@ def test_who_waits_asks_seldom_and_is_told_at_once(product: Product, visit: Call
     assert len([one for one in asked if "/part/" in one]) <= 1
     tell(product, PUT.format(seat=seat, status="ready") + "trail.nudge(seat)")
     expect(page.locator("#terminal")).to_be_visible()
+
+
+def test_on_a_phone_the_sheet_is_above_and_the_keys_it_lacks_are_there(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page = visit("alice", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    room = take_seat(page, lab)
+    assert is_stacked(page)
+    room.run("od -An -tx1 | tr -d ' \\n'")
+    for name in ("Esc", "Tab", "Left", "Up", "Down", "Right"):
+        room.button(name).tap()
+    page.keyboard.press("Enter")
+    room.button("Ctrl").tap()
+    expect(room.button("Ctrl")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.type("d")
+    room.sees("1b091b5b441b5b411b5b421b5b430a")
+    run(page, "ls -l")
+    room.sees("names.txt")
+
+
+def is_stacked(page: Page) -> bool:
+    """The sheet above the terminal, each as wide as the window lets it, and nothing beyond its edge."""
+    sheet, terminal = (page.locator(one).bounding_box() for one in ("#seat-sheet", "#terminal"))
+    assert sheet
+    assert terminal
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return bool(
+        sheet["y"] + sheet["height"] <= terminal["y"]
+        and min(sheet["width"], terminal["width"]) > 340
+        and wide <= 390
+    )
 
 
 def test_the_bar_between_is_moved_by_keys_and_remembered(
