@@ -14,7 +14,7 @@ import pytest
 
 from bench.person import Person, web_process
 from bench.terminal import Ours
-from bench.wire import BINARY, CLOSE, MORE, PING, TEXT, Closed, Wire, framed
+from bench.wire import BINARY, CLOSE, MORE, PING, PONG, TEXT, Closed, Wire, framed
 from tests.browser.product import Product
 
 from .crowd import echoes, settled, web_memory
@@ -26,6 +26,7 @@ GROWTH = 32
 HELLO = b"stty raw -echo; exec cat\n"
 """What is typed must not end the shell each time."""
 LARGEST = 4 << 20
+END = b"the end"
 
 
 @pytest.fixture
@@ -36,12 +37,18 @@ def alice(plain_product: Product) -> Iterator[Person]:
 
 
 class Shared(Wire):
-    """Two tasks send on it: the nonsense, and acknowledgements."""
+    """Two tasks send on it: the nonsense, and acknowledgements. It knows when a ping was answered."""
 
     async def __aenter__(self) -> Shared:
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time, self.is_answered = asyncio.Lock(), asyncio.Event()
         await super().__aenter__()
         return self
+
+    async def frame(self) -> tuple[int, bytes]:
+        got = await super().frame()
+        if got == (PONG, END):
+            self.is_answered.set()
+        return got
 
     async def send_raw(self, data: bytes) -> None:
         async with self._one_at_a_time:
@@ -61,8 +68,25 @@ class Line:
         if self._wire is None or self._hearing is None or self._hearing.done():
             await self._open()
         assert self._wire is not None
-        with suppress(OSError):  # closed in the middle of it
+        try:
             await self._wire.send_raw(data)
+        except OSError:  # closed in the middle of it
+            await self._open()
+
+    async def renew(self) -> None:
+        """After what the protocol does not have: it is closed, or waits for a rest that does not come."""
+        assert self._hearing is not None
+        await asyncio.wait([self._hearing], timeout=1)
+        await self._open()
+
+    async def settle(self, seconds: float) -> None:
+        """Until all that was sent is read, or it was shown the door."""
+        assert self._wire is not None
+        assert self._hearing is not None
+        async with asyncio.timeout(seconds):
+            while not (self._wire.is_answered.is_set() or self._hearing.done()):
+                await self.send(framed(PING, END, MASK))
+                await asyncio.sleep(0.3)
 
     async def _open(self) -> None:
         await self.close()
@@ -84,15 +108,18 @@ class Line:
             await asyncio.wait([self._hearing])
             await self._wire.__aexit__()
 
-    async def until_closed(self, seconds: float) -> None:
+    async def is_cut_off(self, data: bytes, seconds: float) -> None:
+        """Send this on a new socket, and wait until that is closed."""
+        await self._open()
+        assert self._wire is not None
         assert self._hearing is not None
+        with suppress(OSError):  # closed in the middle of it
+            await self._wire.send_raw(data)
         await asyncio.wait_for(self._hearing, seconds)
 
 
 def on_the_wire(dice: random.Random) -> bytes:
-    """One message of nonsense as bytes: whole, in fragments, or not as the protocol has it."""
-    if dice.random() < 0.02:
-        return dice.choice(BROKEN)(dice)
+    """One message of nonsense as bytes: whole, or in fragments."""
     one = frame(dice)
     kind = BINARY if "bytes" in one else TEXT
     payload = one["bytes"] if "bytes" in one else one["text"].encode(errors="surrogatepass")
@@ -124,6 +151,7 @@ BROKEN: Sequence[Callable[[random.Random], bytes]] = (
     lambda dice: framed(CLOSE, dice.choice((b"\x03", b"\x00\x01", b"\x03\xe8\xff")), MASK),
     lambda dice: dice.randbytes(dice.randrange(1, 2000)),
 )
+"""Not as the protocol has it."""
 
 
 async def test_no_frame_on_the_wire_is_a_fault(
@@ -147,23 +175,25 @@ async def test_no_frame_on_the_wire_is_a_fault(
     await echoes(alice, sandbox, 1)
     assert web_process(plain_product) == worker
     assert "Traceback" not in plain_product.log()
-    told(frames=count * len(lines), shown_the_door=sum(line.doors for line in lines), most_mib=round(most, 1),
+    told(frames=count * len(lines), opened_anew=sum(line.doors for line in lines), most_mib=round(most, 1),
          after_mib=round(web_memory(plain_product) - before, 1))  # fmt: skip
     assert most <= GROWTH
 
 
 async def press(line: Line, dice: random.Random, count: int) -> None:
     for _ in range(count):
-        await line.send(on_the_wire(dice))
+        if dice.random() < 0.02:
+            await line.send(dice.choice(BROKEN)(dice))
+            await line.renew()
+        else:
+            await line.send(on_the_wire(dice))
+    await line.settle(120)
 
 
 async def too_large(person: Person) -> None:
     """More than the server takes of one message, whole or in fragments: cut off at once, or as it comes."""
     line = Line(person, "/ws/sandboxes/")
-    await line.send(framed(BINARY, bytes(LARGEST + 1), MASK))
-    await line.until_closed(60)
-    await line.send(
-        framed(BINARY, b"", MASK, end=False) + framed(MORE, bytes(LARGEST // 8), MASK, end=False) * 9
-    )
-    await line.until_closed(120)
+    await line.is_cut_off(framed(BINARY, bytes(LARGEST + 1), MASK), 30)
+    more = framed(MORE, bytes(LARGEST // 8), MASK, end=False)
+    await line.is_cut_off(framed(BINARY, b"", MASK, end=False) + more * 9, 45)
     await line.close()
