@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -22,7 +23,7 @@ from tests.browser.product import Product, running
 from tests.fakes.processes import wait_until
 from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
 
-from . import calls, private
+from . import afterwards, calls, private
 from .classroom import Classroom
 from .house import House
 from .proxy import Proxy, proxy
@@ -31,6 +32,25 @@ from .site import site, small_disk
 FULL = os.environ.get("FAULTS") == "full"
 SEED = int(os.environ.get("SEED") or (random.SystemRandom().randrange(1 << 30) if FULL else 20261128))
 REPORT: dict[str, Any] = {"seed": SEED, "figures": {}}
+
+
+def commit(folder: Path) -> str:
+    """Of which state of the code the figures are; "" where there is no repository, or no git."""
+    words = ["git", "-C", str(folder), "rev-parse", "--verify", "-q", "HEAD"]
+    with contextlib.suppress(OSError):
+        return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test ends with `check_invariants`, before anything of it is put away."""
+    made = afterwards.fixtures(request)
+    yield
+    if afterwards.has_records(request):
+        afterwards.records_are_in_order()
+    for one in afterwards.products(made.values()):
+        afterwards.is_in_order(one)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +92,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     if FULL:
         path = Path(project.BASE_DIR) / "var" / "faults.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(REPORT | {"at": timezone.now().isoformat()}, indent=1) + "\n")
+        about = {"at": timezone.now().isoformat(), "commit": commit(project.BASE_DIR)}
+        path.write_text(json.dumps(REPORT | about, indent=1) + "\n")
         terminalreporter.write_line(f"faults: {path}")
 
 

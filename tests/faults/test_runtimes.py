@@ -36,6 +36,7 @@ def twin(own: private.PrivateEngine) -> Iterator[DockerEngine]:
     yield made
     for one in made.list():
         made.remove(one.native_id)
+    assert made.list() == []
     made.close()
 
 
