@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sandboxes.engine import firewall
+from sandboxes.engine import firewall, probing
+from sandboxes.engine.base import Reach
 from sandboxes.engine.containers import bridge_name
 from sandboxes.engine.probing import listening
+from tests.engine import beyond
 from tests.engine.helpers import INSTALL, Sandboxes, run
+from tests.fakes.engine import STARTER
 
 pytestmark = pytest.mark.engine
 LINK_LOCAL = "169.254.77.77"
@@ -50,19 +53,21 @@ def peer(real: Sandboxes) -> str:
 
 
 @pytest.fixture
-def targets(real: Sandboxes, peer: str) -> Iterator[list[str]]:
-    """Name, address and port of each: stand-ins on the host, on a link-local address of it, and the peer."""
+def elsewhere() -> Iterator[None]:
+    """A link-local address that is not the host's: packets to it go through the host, as to a cloud's own."""
+    with beyond.machine(LINK_LOCAL, 80):
+        yield
+
+
+@pytest.fixture
+def targets(real: Sandboxes, peer: str, elsewhere: None) -> Iterator[list[str]]:
+    """Name, address and port of each: stand-ins on the host, the address beyond it, and the peer."""
     gateway = real.engine._gateway()
-    add = ["ip", "addr", "add", f"{LINK_LOCAL}/32", "dev", "lo"]
-    subprocess.run(add, check=True, capture_output=True)
-    try:
-        with contextlib.ExitStack() as stack:
-            names = ("web", "database", "redis", "engine")
-            ports = {name: stack.enter_context(listening("0.0.0.0")) for name in names}
-            found = [word for name, port in ports.items() for word in (name, gateway, str(port))]
-            yield [*found, "link-local", LINK_LOCAL, str(ports["web"]), "peer", peer, str(PEER_PORT)]
-    finally:
-        subprocess.run(["ip", "addr", "del", *add[3:]], check=True, capture_output=True)
+    with contextlib.ExitStack() as stack:
+        names = ("web", "database", "redis", "engine")
+        ports = {name: stack.enter_context(listening("0.0.0.0")) for name in names}
+        found = [word for name, port in ports.items() for word in (name, gateway, str(port))]
+        yield [*found, "link-local", LINK_LOCAL, "80", "peer", peer, str(PEER_PORT)]
 
 
 def reached(real: Sandboxes, targets: list[str], **profile: Any) -> set[str]:
@@ -82,6 +87,35 @@ def test_without_the_guard_all_of_the_host_is_reached_which_shows_that_the_look_
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=list(PROFILES))
 def test_from_no_profile_anything_is_reached(real: Sandboxes, targets: list[str], profile: dict[str, Any]):
     assert reached(real, targets, **profile) == set()
+
+
+def test_what_lies_beyond_the_host_is_refused_by_a_rule_of_its_own(
+    real: Sandboxes, targets: list[str], guarded: list[firewall.Rule]
+):
+    """The rules for what goes to the host say nothing of what goes through it."""
+    forwarded = [rule for rule in guarded if rule.chain == "DOCKER-USER"]
+    assert firewall.remove(forwarded) == forwarded
+    assert reached(real, targets, network="internet") == {"link-local"}
+    assert firewall.apply(forwarded) == forwarded
+    assert reached(real, targets, network="internet") == set()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_products_own_look_sees_that_this_rule_alone_is_missing(
+    real: Sandboxes, guarded: list[firewall.Rule], monkeypatch: pytest.MonkeyPatch
+):
+    """The metadata address itself is left in peace: this machine may need it."""
+    monkeypatch.setattr(probing, "METADATA", LINK_LOCAL)
+    assert real.engine.reach(STARTER) == Reach(host=False, metadata=False)
+    firewall.remove([rule for rule in guarded if rule.chain == "DOCKER-USER"])
+    assert real.engine.reach(STARTER) == Reach(host=False, metadata=True)
+
+
+def test_of_the_stand_in_nothing_stays_when_its_test_fails():
+    with pytest.raises(ZeroDivisionError), beyond.machine(LINK_LOCAL, 80):
+        1 / 0  # noqa: B018
+    assert [one for _, one in socket.if_nameindex() if one.startswith(beyond.PREFIX)] == []
+    assert list(beyond.NAMESPACES.glob(f"{beyond.PREFIX}*")) == []
 
 
 @pytest.mark.usefixtures("guarded")
