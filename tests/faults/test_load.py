@@ -6,23 +6,21 @@ Speed is judged in the full form only; the short one may share its machine with 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
-from typing import Any
+from contextlib import AsyncExitStack
 
 import pytest
 
 from bench.person import Person
-from bench.terminal import Ours, until
 from tests.browser.product import Product
 from tests.ground.test_slow_clients import BEGUN, is_closed
 
 from .conftest import FULL
 from .crowd import MIB, begun, echoes, free_disk, launch_many, p, settled, visits, web_memory
+from .hostile import HOSTILE, SHORT, floods, signs, terminal
 
 pytestmark = [pytest.mark.engine]
 Scale = Callable[[int, int], int]
@@ -101,50 +99,33 @@ def begin(product: Product, data: bytes) -> socket.socket:
 
 # -- Q3: sandboxes whose people mean it -----------------------------------------------------------
 
-FILL = "i=0; while :; do i=$((i+1)); dd if=/dev/zero of=%s/f$i bs=1M count=32 2>/dev/null || sleep 0.1; done"
-HOSTILE = {
-    "fork": "f() { f | f & }; f",
-    "cpu": "for i in 1 2 3 4 5 6 7 8; do while :; do :; done & done",
-    "oom": "while :; do tail /dev/zero; done",
-    "disk": FILL % "/workspace",
-    "inode": "i=0; while :; do i=$((i+1)); : > /workspace/$i || sleep 0.1; done 2>/dev/null",
-    "shm": FILL % "/dev/shm",
-    "log": "while :; do cat /dev/zero > /proc/1/fd/1 || sleep 0.1; done 2>/dev/null",
-    "exec": "true",
-    "resize": "while :; do stty size; done",
-    "crowd": "yes",
-}
-"""What is typed into a terminal of each; three of them are made worse from outside."""
-SHORT = ("fork", "oom", "disk")
-
 
 async def test_hostile_sandboxes_harm_nobody_but_themselves(
     product: Product, alice: Person, scale: Scale, told: Told
 ) -> None:
-    names, seconds = list(HOSTILE if FULL else SHORT), scale(4, 60)
+    names, seconds, onlookers = list(HOSTILE if FULL else SHORT), scale(4, 60), scale(10, 100)
     fields = {"isolation": "strict", "memory": "64m", "pids": "64"}
     made = await asyncio.to_thread(lambda: launch_many(alice, names, **fields))
     (calm,) = await asyncio.to_thread(launch_many, alice, ["calm"])
     where = dict(zip(names, made, strict=True))
-    disk = free_disk()
+    disk, began = free_disk(), time.time()
     async with AsyncExitStack() as sockets:
         for name, one in where.items():
             line = await sockets.enter_async_context(alice.socket(terminal(one)))
             await begun(line, "true")
             await line.send(f"{HOSTILE[name]}\n".encode())
-        with visits(alice) as times, floods(alice, where):
+        with visits(alice) as times, floods(alice, where, onlookers) as tally:
             keys = await echoes(alice, calm, seconds)
             written = (disk - free_disk()) / MIB
             await asyncio.to_thread(settled, lambda: len(times) >= 3, 60)
+            await asyncio.to_thread(settled, lambda: tally["commands"] and tally["crowd_read"], 60)
+        done = await asyncio.to_thread(signs, product, where, began, tally)
         gone = await asyncio.to_thread(remove_all, alice, made)
     told(sandboxes=len(names), seconds=seconds, page_p95_ms=p(times, 95), echo_p99_ms=p(keys, 99),
-         disk_mib=round(written), removed_within=round(gone, 1))  # fmt: skip
+         disk_mib=round(written), removed_within=round(gone, 1), attacks=done, **tally)  # fmt: skip
+    assert [name for name, sign in done.items() if sign <= 0] == [], "this attack did not take place"
     if FULL:
         assert (p(times, 95) <= 500, p(keys, 99) <= 500, written <= 64, gone <= 10) == (True,) * 4
-
-
-def terminal(sandbox: str, name: str = "main") -> str:
-    return f"/ws/sandboxes/{sandbox}/terminals/{name}/?cols=80&rows=24"
 
 
 def remove_all(person: Person, sandboxes: list[str]) -> float:
@@ -155,59 +136,3 @@ def remove_all(person: Person, sandboxes: list[str]) -> float:
     names = {f"sandbox-{one}" for one in sandboxes}
     settled(lambda: not names & set(person.product.names()), 60)
     return time.monotonic() - began
-
-
-@contextmanager
-def floods(person: Person, where: dict[str, str]) -> Iterator[None]:
-    """From outside: commands without end, sizes two hundred times a second, a hundred who look on."""
-    over = threading.Event()
-    work = {"exec": flood_commands, "resize": flood_sizes, "crowd": crowd}
-    threads = [threading.Thread(target=work[name], args=[person, where[name], over])
-               for name in work if name in where]  # fmt: skip
-    for one in threads:
-        one.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for one in threads:
-            one.join(60)
-
-
-def flood_commands(person: Person, sandbox: str, over: threading.Event) -> None:
-    mallory = Person(person.product)
-    while not over.is_set():
-        with suppress(OSError):  # refused: too many at a time
-            mallory.post(f"/sandboxes/{sandbox}/commands/", command="yes", time_limit="5")
-
-
-def flood_sizes(person: Person, sandbox: str, over: threading.Event) -> None:
-    async def flood() -> None:
-        async with person.socket(terminal(sandbox)) as line:
-            number = 0
-            while not over.is_set():
-                number += 1
-                await line.send(json.dumps({"type": "resize", "cols": 40 + number % 60, "rows": 24}))
-                await asyncio.sleep(0.005)
-
-    with suppress(Exception):  # shown the door
-        asyncio.run(flood())
-
-
-def crowd(person: Person, sandbox: str, over: threading.Event) -> None:
-    async def look(line: Any) -> None:
-        ours = Ours(line)
-        with suppress(Exception):
-            await until(ours, b"never", 600)
-
-    async def gather() -> None:
-        async with AsyncExitStack() as sockets:
-            lines = [await sockets.enter_async_context(person.socket(terminal(sandbox))) for _ in range(100)]
-            looking = [asyncio.ensure_future(look(line)) for line in lines]
-            while not over.is_set():
-                await asyncio.sleep(0.1)
-            for one in looking:
-                one.cancel()
-
-    with suppress(Exception):
-        asyncio.run(gather())
