@@ -40,7 +40,7 @@ CODE = 1.0
 """Seconds for which the exit code is waited for; meanwhile the viewers see nothing happen."""
 LET_GO = 4.0
 """Seconds after which the stream is closed when ending the processes did not end it."""
-SENT_AWAY = 30.0
+SENT_AWAY = 20.0
 """Seconds at most that a shell lives on after its last viewer lost the right to it."""
 
 

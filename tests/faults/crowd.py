@@ -64,15 +64,6 @@ def web_memory(product: Product) -> float:
     return int(Path(f"/proc/{web_process(product)}/statm").read_text().split()[1]) * 4096 / MIB
 
 
-def engine_files() -> int | None:
-    """How many files the engine has open; None where that is not ours to see."""
-    try:
-        pid = int(Path("/var/run/docker.pid").read_text())
-        return len(os.listdir(f"/proc/{pid}/fd"))
-    except OSError:
-        return None
-
-
 def free_disk() -> int:
     """Bytes that are free where the engine keeps its data."""
     root = os.statvfs("/var/lib/docker" if os.path.isdir("/var/lib/docker") else "/")

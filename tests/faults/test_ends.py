@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,33 +17,65 @@ import pytest
 from bench.person import Person, web_process
 from tests.browser.product import Product
 
+from . import private
 from .conftest import FULL
-from .crowd import Client, alive, begun, engine_files, launch_many, settled
+from .crowd import Client, alive, begun, launch_many, settled
+from .site import site
 
 pytestmark = [pytest.mark.engine]
 LEFT = 35.0
 """Seconds that may pass until all is gone, once a terminal's grace is over."""
 GRACE = 60.0 if FULL else 5.0
+LIMITS = {"tab": GRACE + LEFT, "client": GRACE + LEFT, "signed out": LEFT, "expired": LEFT, "paused": LEFT,
+          "web": LEFT}  # fmt: skip
+"""From the moment it is left in that way: only who was merely left has a grace. Paused: from its resuming."""
+FILES = 20
+"""How many files more or fewer the engine may have open, with no sandbox there before and after."""
 RUNS = "sleep 4731 & (trap '' HUP TERM; sleep 4732; true) & "
 HIDES = "(env -i setsid sleep 4799 >/dev/null 2>&1 </dev/null &); "
 """What nobody can find until its sandbox ends, see docs/explanation/live.md."""
-WAYS = ("tab", "client", "signed out", "paused", "expired", "web")
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[private.PrivateEngine]:
+    """An engine whose files are nobody else's."""
+    with private.made() as engine:
+        yield engine
 
 
 @pytest.fixture
-def product(plain_product: Product) -> Product:
-    """On the machine's own engine."""
-    return plain_product
+def product(own: private.PrivateEngine, tmp_path: Path) -> Iterator[Product]:
+    """In the full form with the pace of every install."""
+    usual = {"SANDBOX_TERMINAL_GRACE": "60", "SANDBOX_CLEANUP_INTERVAL": "10"}
+    pace = usual if FULL else {"SANDBOX_LEASE": "2"}
+    with site(tmp_path, own.host, own.host, SANDBOX_DISK_FLOOR="32m", **pace) as made:
+        yield made
 
 
 @pytest.fixture
-def seats(product: Product, scale: Callable[[int, int], int]) -> dict[str, list[str]]:
+def files(own: private.PrivateEngine, product: Product) -> int:
+    """How many the engine has open at rest, once everything was done once."""
+    alice = Person(product)
+    remove(alice, alice.launch("first"))
+    settled(lambda: not product.names(), 60)
+    counts = [0]
+
+    def rests() -> bool:
+        counts.append(open_files(own))
+        return counts[-5:] == [counts[-1]] * 5  # a second long
+
+    settled(rests, 60)
+    return counts[-1]
+
+
+@pytest.fixture
+def seats(product: Product, files: int, scale: Callable[[int, int], int]) -> dict[str, list[str]]:
     """For each way sandboxes of its own."""
     alice = Person(product)
     count = scale(1, 5)
-    names = [f"{way.replace(' ', '-')}-{number}" for way in WAYS for number in range(count)]
+    names = [f"{way.replace(' ', '-')}-{number}" for way in LIMITS for number in range(count)]
     made = launch_many(alice, names, memory="48m", pids="200")
-    return {way: made[at * count : (at + 1) * count] for at, way in enumerate(WAYS)}
+    return {way: made[at * count : (at + 1) * count] for at, way in enumerate(LIMITS)}
 
 
 def paths(sandboxes: list[str], each: int) -> list[str]:
@@ -59,12 +94,13 @@ def counted(product: Product, sandboxes: list[str]) -> int:
 
 
 async def test_however_a_terminal_is_left_nothing_of_it_stays(
-    product: Product, seats: dict[str, list[str]], scale: Callable[[int, int], int], told: Callable[..., None]
-) -> None:
-    each, alice, other, files = scale(2, 7), Person(product), Person(product), engine_files()
+    own: private.PrivateEngine, product: Product, files: int, seats: dict[str, list[str]],
+    scale: Callable[[int, int], int], told: Callable[..., None],
+) -> None:  # fmt: skip
+    each, alice, other = scale(2, 7), Person(product), Person(product)
     everywhere = [one for some in seats.values() for one in some]
     where = {way: paths(some, each) for way, some in seats.items()}
-    client = Client(alice, where["client"], RUNS)
+    client, left = Client(alice, where["client"], RUNS), Left(product, seats)
     async with AsyncExitStack() as kept, AsyncExitStack() as tabs:
         await opened(tabs, alice, where["tab"] + where["paused"], RUNS + HIDES)
         await opened(kept, alice, where["expired"] + where["web"], RUNS + HIDES)
@@ -74,28 +110,61 @@ async def test_however_a_terminal_is_left_nothing_of_it_stays(
         assert counted(product, everywhere) >= 3 * terminals
         # each is left in its way, all at once; the web server goes last
         await asyncio.to_thread(pause, alice, seats["paused"])
-        await tabs.aclose()
-        client.kill()
-        await asyncio.to_thread(other.post, "/sign-out/")
-        product.manage("shell", "-v", "0", "-c", EXPIRE % seats["expired"])
-        left = [one for way in ("tab", "client", "signed out", "expired") for one in seats[way]]
-        slowest = await gone(product, left, GRACE + LEFT)
-        await asyncio.to_thread(resume, alice, seats["paused"])
-        after_pause = await gone(product, seats["paused"], GRACE + LEFT)
-        os.kill(web_process(product), signal.SIGKILL)
-        after_kill = await gone(product, seats["web"], LEFT)
+        await left.by("tab", tabs.aclose)
+        await left.by("client", client.kill)
+        await left.by("signed out", other.post, "/sign-out/")
+        await left.by("expired", product.manage, "shell", "-v", "0", "-c", EXPIRE % seats["expired"])
+        await asyncio.to_thread(left.watch)
+        await left.by("paused", resume, alice, seats["paused"])
+        await asyncio.to_thread(left.watch)
+        await left.by("web", os.kill, web_process(product), signal.SIGKILL)
+        await asyncio.to_thread(left.watch)
     await asyncio.to_thread(settled, lambda: answers(alice), 60)
     hidden = [one for one in alive(product, everywhere) if "4799" in one]
     for one in everywhere:
         await asyncio.to_thread(remove, alice, one)
     await asyncio.to_thread(settled, lambda: not product.names(), 60)
-    assert files is None or engine_files() - files <= 20
-    product.manage("check_invariants")
+    more = lambda: open_files(own) - files  # noqa: E731
+    await asyncio.to_thread(settled, lambda: abs(more()) <= FILES, 60, lambda: f"files: {more():+}")
     told(
-        terminals=terminals, slowest=round(slowest, 1), grace=GRACE, after_pause=round(after_pause, 1),
-        after_kill=round(after_kill, 1), hid_until_the_end=len(hidden),
-        files=None if files is None else (engine_files() or 0) - files,
+        terminals=terminals, grace=GRACE, hid_until_the_end=len(hidden), files=more(),
+        **{f"after_{way.replace(' ', '_')}": round(took, 1) for way, took in left.took.items()},
     )  # fmt: skip
+
+
+class Left:
+    """When each way's terminals were left, and how long it took until nothing of them was there."""
+
+    def __init__(self, product: Product, seats: dict[str, list[str]]) -> None:
+        self.product, self.seats = product, seats
+        self.since: dict[str, float] = {}
+        self.took: dict[str, float] = {}
+
+    async def by(self, way: str, act: Callable[..., Any], *given: Any) -> None:
+        """Leave them so, from now on."""
+        self.since[way] = time.monotonic()
+        if inspect.iscoroutinefunction(act):
+            await act(*given)
+        else:
+            await asyncio.to_thread(act, *given)
+
+    def watch(self) -> None:
+        """Until nothing is there of all that was left; each way has its own time for it."""
+        while waiting := self.since.keys() - self.took.keys():
+            for way in waiting:
+                self.look(way)
+            time.sleep(0.2)
+
+    def look(self, way: str) -> None:
+        count, passed = counted(self.product, self.seats[way]), time.monotonic() - self.since[way]
+        assert count == 0 or passed < LIMITS[way], (way, passed, alive(self.product, self.seats[way])[:10])
+        if count == 0:
+            self.took[way] = passed
+
+
+def open_files(engine: private.PrivateEngine) -> int:
+    assert engine.process is not None
+    return len(os.listdir(f"/proc/{engine.process.pid}/fd"))
 
 
 EXPIRE = """
@@ -103,11 +172,6 @@ from django.utils import timezone
 from sandboxes.models import Sandbox
 Sandbox.objects.filter(pk__in=%r).update(expires_at=timezone.now())
 """
-
-
-async def gone(product: Product, sandboxes: list[str], seconds: float) -> float:
-    what = lambda: str([one for one in alive(product, sandboxes) if "4799" not in one][:10])  # noqa: E731
-    return await asyncio.to_thread(settled, lambda: counted(product, sandboxes) == 0, seconds, what)
 
 
 def pause(person: Person, sandboxes: list[str]) -> None:
