@@ -79,24 +79,34 @@ def die_everywhere(zygote: Any, launch: Any) -> list[str]:
 def test_at_any_moment(
     pool: None, image: Any, alice: Any, zygotes: Any, dice: Any, scale: Any, told: Any
 ) -> None:
-    """Several busy processes at a time, each killed when it likes."""
-    crew, kills = [zygotes() for _ in range(scale(3, 4))], 0
-    while kills < scale(6, 300) or asked() < scale(6, 2000):
-        kills += kill_all(crew, dice)
+    """Several busy processes at a time, each killed when it likes; every other time a loop is among them."""
+    crew, kills, loops = [zygotes() for _ in range(scale(3, 4))], 0, 0
+    while kills < scale(6, 300) or asked() < scale(6, 2000) or not (loops and all_kinds()):
+        deeds = ["busy"] * len(crew)
+        if kills // len(crew) % 2:
+            deeds[0] = "loop"
+        kill_all(crew, deeds, dice)
+        kills, loops = kills + len(crew), loops + deeds.count("loop")
         put_right()
-    told(kills=kills, operations=asked(), breaches=0)
+    told(kills=kills, of_loops=loops, operations=asked(), commands=Command.objects.count(),
+         terminals=Terminal.objects.count(), breaches=0)  # fmt: skip
 
 
-def kill_all(crew: list[Any], dice: Any) -> int:
-    """Let each have a busy child for up to two seconds."""
+def all_kinds() -> bool:
+    """Whether commands and shells were among what was cut short."""
+    return Command.objects.exists() and Terminal.objects.exists()
+
+
+def kill_all(crew: list[Any], deeds: list[str], dice: Any) -> None:
+    """Let each have a child of that deed for up to two seconds."""
     born = time.monotonic()
     fates = sorted((dice.uniform(0.2, 2), number) for number in range(len(crew)))
-    children = [one.begin(deed="busy", seed=dice.randrange(1 << 30)) for one in crew]
+    children = [one.begin(deed=deed, seed=dice.randrange(1 << 30))
+                for one, deed in zip(crew, deeds, strict=True)]  # fmt: skip
     for moment, number in fates:
         time.sleep(max(born + moment - time.monotonic(), 0))
         os.kill(children[number], signal.SIGKILL)
         assert crew[number].ended() == -signal.SIGKILL
-    return len(crew)
 
 
 def asked() -> int:

@@ -7,6 +7,7 @@ makes it die is here and not in the product: at the point it is gone without a w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -28,14 +29,16 @@ def load(order: dict[str, Any]) -> None:
     settings.SANDBOX_INSTALL = settings.SANDBOX_NETWORK_NAME = order["install"]
     settings.SANDBOX_LEASE, settings.SANDBOX_WORKERS, settings.SANDBOX_COMMAND_WORKERS = 1, 0, 0
     settings.SANDBOX_AUDIT_HEAD_FILE = ""
-    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = 0
+    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = settings.SANDBOX_QUOTA_TERMINALS = 0
     import django
 
     django.setup()
     import docker  # noqa: F401  # so that no child has to load it
 
     import sandboxes.lifecycle.actions
-    import sandboxes.lifecycle.commands  # noqa: F401
+    import sandboxes.lifecycle.cleanup
+    import sandboxes.lifecycle.commands
+    import sandboxes.lifecycle.terminals  # noqa: F401
 
 
 def main() -> None:
@@ -53,8 +56,8 @@ def main() -> None:
 def live(order: dict[str, Any]) -> None:
     """What a child does; it never comes back."""
     try:
-        if order["deed"] == "busy":
-            be_busy(order["seed"])
+        if order["deed"] in BUSY:
+            BUSY[order["deed"]](order["seed"])
         if order["point"]:
             arm(order["point"])
         DEEDS[order["deed"]](order["id"])
@@ -194,13 +197,11 @@ DEEDS: dict[str, Callable[[str], None]] = {
 
 
 def be_busy(seed: int) -> None:
-    """Launch, act and run at random, several at a time, until it is killed."""
-    from django.conf import settings
-
+    """Launch, act, run and open at random, several at a time, until it is killed."""
     from sandboxes.lifecycle import actions
     from sandboxes.models import Sandbox
 
-    settings.SANDBOX_WORKERS = settings.SANDBOX_COMMAND_WORKERS = 4
+    with_workers()
     dice = random.Random(seed)
     while True:
         rows = list(Sandbox.objects.exclude(status="removed"))
@@ -209,6 +210,62 @@ def be_busy(seed: int) -> None:
         for row in rows:
             action = dice.choice(["pause", "resume", "stop", "start", "restart", "remove", "extend"])
             actions.act(row, action, origin(), wait=dice.choice([0, 0.1]))
+            dice.choice([run_something, open_something, close_something])(row, dice)
+
+
+def with_workers() -> None:
+    from django.conf import settings
+
+    settings.SANDBOX_WORKERS = settings.SANDBOX_COMMAND_WORKERS = 4
+
+
+def run_something(row: Any, dice: random.Random) -> None:
+    from sandboxes.lifecycle import actions, commands
+
+    with contextlib.suppress(actions.Refused):
+        commands.run(row, dice.choice(["true", "sleep 1", "sleep 600"]), origin=origin(), wait=0)
+
+
+def open_something(row: Any, dice: random.Random) -> None:
+    """As live.terminal does: the record, the shell, or the end of it."""
+    from sandboxes.engine.base import EngineError
+    from sandboxes.lifecycle import actions, terminals
+
+    with contextlib.suppress(actions.Refused):
+        record = terminals.open(row, f"t{dice.randrange(10**6)}", origin())
+        try:
+            engine().exec(record.sandbox.native_id, ["sleep", "600"], marker=record.marker)
+        except EngineError as error:
+            terminals.ended(record, str(error), origin(), "failed")  # type: ignore[arg-type]
+            terminals.kill(record)
+        else:
+            terminals.opened(record, origin())
+
+
+def close_something(row: Any, dice: random.Random) -> None:
+    """Any that is open there, whoever opened it."""
+    from sandboxes.lifecycle import terminals
+    from sandboxes.models import Terminal
+
+    record = Terminal.objects.filter(sandbox=row, ended_at=None).select_related("sandbox__owner").first()
+    if record is not None:
+        terminals.ended(record, "closed", origin())
+        terminals.kill(record)
+
+
+def be_the_loop(_: int) -> None:
+    """Round after round beside the others: what puts things right is killed in the middle of it too."""
+    from sandboxes.lifecycle import cleanup, process
+
+    with_workers()
+    process.hold()
+    while True:
+        cleanup.run_round(patience=5)
+        time.sleep(0.05)
+
+
+BUSY: dict[str, Callable[[int], None]] = {"busy": be_busy, "loop": be_the_loop}
+"""What is done until somebody kills it."""
 
 
 if __name__ == "__main__":
