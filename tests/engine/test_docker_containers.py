@@ -55,8 +55,12 @@ def images(docker_engine: DockerEngine) -> Iterator[None]:
 
 def with_passwd(entry: tarfile.TarInfo, data: bytes = b"") -> bytes:
     """The starter's files with another list of users."""
-    packed = io.BytesIO(starter.tarball(*find()))
-    with tarfile.open(fileobj=packed, mode="a") as tar:
+    packed = io.BytesIO()
+    starters = io.BytesIO(starter.tarball(*find()))
+    with tarfile.open(fileobj=starters) as given, tarfile.open(fileobj=packed, mode="w") as tar:
+        for one in given:
+            if one.name != "etc/passwd":
+                tar.addfile(one, given.extractfile(one) if one.isfile() else None)
         entry.name, entry.size, entry.mode = "etc/passwd", len(data), 0o644
         tar.addfile(entry, io.BytesIO(data))
     return packed.getvalue()
