@@ -117,16 +117,24 @@ def _bring_forward(lab: Lab, closes: datetime, name: str) -> Brought:
 def _cut_extra(lab: Lab, closes: datetime, name: str) -> Brought:
     """A sooner end for those with extra time, who alone are still at work."""
     here = late(lab)
-    for seat in here:
-        if seat.closes_at > closes:
-            seat.extra = max(int((closes - lab.closes_at).total_seconds()), 0)
-            columns = {"extra": seat.extra, "warned_at": timezone.now(), "changed_at": timezone.now()}
-            Seat.objects.filter(pk=seat.pk).update(**columns)
-            trail.tell(seat, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
-            trail.nudge(seat)
+    told = [seat for seat in here if seat.closes_at > closes]
+    for seat in told:
+        seat.extra = max(int((closes - lab.closes_at).total_seconds()), 0)
+        columns = {"extra": seat.extra, "warned_at": timezone.now(), "changed_at": timezone.now()}
+        Seat.objects.filter(pk=seat.pk).update(**columns)
+        trail.tell(seat, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
+        trail.nudge(seat)
     until = max((seat.closes_at for seat in here), default=timezone.now())
-    sentence = f"Who has extra time is told: it closes in {_in_words(until)}, for them too."
-    return until, sentence, {"seats": [seat.pk for seat in here]}
+    return until, _what_ends(told, until), {"seats": [seat.pk for seat in told]}
+
+
+def _what_ends(told: list[Seat], until: datetime) -> str:
+    """What became of extra time, for who asked."""
+    if not told:
+        return f"Nobody has more time than that: it closes in {_in_words(until)}."
+    names = told[0].enrollment.name if len(told) == 1 else f"{len(told)} students"
+    has, are = ("has", "is") if len(told) == 1 else ("have", "are")
+    return f"{names}, who {has} extra time, {are} told: it closes in {_in_words(until)}."
 
 
 def late(lab: Lab) -> list[Seat]:

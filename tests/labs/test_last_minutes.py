@@ -98,10 +98,10 @@ def test_after_its_own_end_the_minutes_are_for_who_has_extra_time(open_lab, seat
     over_but_for(seat, alice, 40)
     assert (seat(alice).status, seat(bob).status) == ("ready", "closed")
     asked = browser(ines).post(reverse("lab_act", args=[open_lab.pk, "close"]) + "?confirm")
-    assert "the others’ time is over, so the minutes are for them" in text(asked)
+    assert "the minutes are for the student who has extra time" in text(asked)
     before = Lab.objects.get().closes_at
     told = act(ines, open_lab, "close", minutes="5")
-    assert "Who has extra time is told: it closes in 5 minutes, for them too." in told
+    assert "Alice, who has extra time, is told: it closes in 5 minutes." in told
     assert 4 * MINUTE < seat(alice).closes_at - timezone.now() <= 5 * MINUTE
     assert Lab.objects.get().closes_at == before
     assert said(seat(alice)) == ["Ines closes this lab in 5 min. Your files are saved then."]
@@ -117,7 +117,8 @@ def test_after_its_own_end_the_minutes_are_for_who_has_extra_time(open_lab, seat
 def test_extra_time_that_ends_sooner_stays(open_lab, seat, alice, ines):
     over_but_for(seat, alice, 2)
     before = seat(alice).extra
-    assert "it closes in 2 minutes, for them too." in act(ines, open_lab, "close", minutes="10")
+    told = act(ines, open_lab, "close", minutes="10")
+    assert "Nobody has more time than that: it closes in 2 minutes." in told
     assert (seat(alice).extra, said(seat(alice))) == (before, [])
 
 
