@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils import timezone
 
@@ -128,7 +129,7 @@ def links(event: Event, user: Any) -> Iterator[tuple[str, str]]:
 
 def _records(event: Event, user: Any) -> Iterator[tuple[str, str]]:
     if _is_there(Sandbox, event.sandbox_id, user):
-        yield "The sandbox", reverse("admin:sandboxes_sandbox_change", args=[event.sandbox_id])
+        yield "The sandbox", reverse("admin:sandboxes_sandbox_change", args=[quote(event.sandbox_id)])
     if event.actor_kind == "user" and _is_there(User, event.actor_id, user):
         yield "The account", reverse("admin:sandboxes_user_change", args=[event.actor_id])
     if event.sandbox_id and user.has_perm("sandboxes.view_recording"):

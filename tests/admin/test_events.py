@@ -1,14 +1,16 @@
 """The auditor's list and pages: who gets in, what is found, what is said, and that nothing is changed."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.urls import reverse
 from django.utils.html import escape
 
 from sandboxes.lifecycle import audit, chain
-from sandboxes.models import Event, Outcome, User
+from sandboxes.models import Event, Outcome, Sandbox, User
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/sandboxes/event/"
@@ -233,7 +235,7 @@ def test_records_lead_to_their_trail(client, root, running):
     client.force_login(root)
     user = client.get(reverse("admin:sandboxes_user_change", args=[running.owner_id])).content.decode()
     assert f"{LIST}?who=alice" in user
-    sandbox = client.get(reverse("admin:sandboxes_sandbox_change", args=[running.pk])).content.decode()
+    sandbox = client.get(reverse("admin:sandboxes_sandbox_change", args=[quote(running.pk)])).content.decode()
     assert f"{LIST}?sandbox={running.pk}" in sandbox
 
 
@@ -245,3 +247,15 @@ def test_the_way_to_the_trail_is_shown_to_those_who_may_read_it(client, prof, al
     prof.user_permissions.add(Permission.objects.get(codename="view_event"))
     assert "Show the trail" in client.get(url).content.decode()
     assert User.objects.filter(pk=alice.pk).exists()
+
+
+def test_an_id_that_looks_quoted_leads_to_its_sandbox_too(client, root, alice):
+    """The admin reads _26 as &: one id in two hundred begins so."""
+    client.force_login(root)
+    sandbox = Sandbox.objects.create(
+        id="sb_26abcdefgh", owner=alice, memory=1 << 20, cpus=1, pids=9, lifetime=60
+    )
+    event = audit.record("sandbox.launch", audit.Origin.of(alice), sandbox)
+    page = client.get(page_of(event)).content.decode()
+    (url,) = re.findall(r'href="(/admin/sandboxes/sandbox/[^"?]+change/)"', page)
+    assert client.get(url).status_code == 200

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import Permission
 from django.test import AsyncRequestFactory
 from django.urls import reverse
@@ -217,7 +218,7 @@ def test_the_admin_lists_them_with_the_way_to_the_replay(recording, auditor):
     client = browser(auditor)
     page = text(client.get(reverse("admin:sandboxes_recording_changelist"), {"q": "quiet-otter"}))
     assert address("recording_replay", recording) in page
-    one = client.get(reverse("admin:sandboxes_recording_change", args=[recording.pk]))
+    one = client.get(reverse("admin:sandboxes_recording_change", args=[quote(recording.pk)]))
     assert one.status_code == 200
     assert address("recording_replay", recording) in text(one)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 
 from sandboxes.lifecycle import actions, audit, commands
@@ -46,7 +47,7 @@ def test_commands_and_recordings_stay_as_well(gone, alice):
 
 def test_the_auditor_finds_it_by_id_and_by_name_also_without_the_row(gone, as_root):
     sandbox, changelist = gone.pk, reverse("admin:sandboxes_event_changelist")
-    assert as_root.get(reverse("admin:sandboxes_sandbox_change", args=[sandbox])).status_code == 200
+    assert as_root.get(reverse("admin:sandboxes_sandbox_change", args=[quote(sandbox)])).status_code == 200
     count = Event.objects.filter(sandbox_id=sandbox).count()
     Sandbox.objects.filter(pk=sandbox).delete()
     for word in (sandbox, "quiet-otter"):
