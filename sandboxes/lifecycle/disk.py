@@ -13,14 +13,17 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
-from sandboxes.models import Isolation, Sandbox
+from sandboxes.models import UP, Isolation, Sandbox, Status
 from sandboxes.units import format_size
 
 from . import actions, announce, audit, fullness, work
 
+WRITING = Q(status__in=UP) | Q(status=Status.STOPPED, pending="start")
+"""Has processes, or may have any moment."""
 WARN = 80
 """Percent of its limit at which a sandbox is warned."""
 STEP = 0.02
@@ -39,7 +42,7 @@ STOPPING = 10.0
 def watch() -> int:
     """Look at all that run, busy ones too; how many were stopped. Raises EngineError."""
     used = get_engine().disk_use()
-    rows = Sandbox.objects.up().filter(isolation=Isolation.STANDARD).select_related("owner")
+    rows = Sandbox.objects.filter(WRITING, isolation=Isolation.STANDARD).select_related("owner")
     was_full = {row.pk: fullness.is_full(row) for row in rows}
     found = [(row, _look(row, used[row.native_id])) for row in rows if row.native_id in used]
     over = {row.pk: (row, reason) for row, reason in found if reason}
@@ -86,7 +89,7 @@ def _stop(over: dict[str, tuple[Sandbox, str]]) -> list[Future[Any]]:
     while over:
         begun = {pk: actions.begin(row, "stop", audit.CLEANUP, reason=why) for pk, (row, why) in over.items()}
         jobs += [one[1] for one in begun.values() if one]
-        busy = Sandbox.objects.up().exclude(pending__in=("stop", "remove"))
+        busy = Sandbox.objects.filter(WRITING).exclude(pending__in=("stop", "remove"))
         wait_for = set(
             busy.filter(pk__in=[pk for pk, one in begun.items() if not one]).values_list("pk", flat=True)
         )

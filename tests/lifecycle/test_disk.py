@@ -159,6 +159,15 @@ def test_one_that_is_busy_is_stopped_as_soon_as_it_settles(engine, running, monk
     assert naps[0].startswith("quiet-otter is full: 2.4 GB written")
 
 
+def test_one_that_is_just_being_started_is_looked_at_too(engine, running, monkeypatch):
+    """Stop and start pressed again and again: its container may write before its row says that it runs."""
+    actions.stop(running, by=ALICE, wait=None)
+    mine = transitions.claim(running, "start", ALICE)
+    monkeypatch.setattr(disk.time, "sleep", lambda _: transitions.settle(mine, Status.RUNNING))
+    assert writes(engine, running, 120).status == Status.STOPPED
+    assert running.status_reason.startswith("it has written 2.4 GB")
+
+
 def test_one_that_stays_busy_is_stopped_at_a_later_look(engine, running, monkeypatch):
     monkeypatch.setattr(disk, "SETTLING", 0)
     mine = transitions.claim(running, "pause", ALICE)
