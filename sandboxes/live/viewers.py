@@ -80,7 +80,9 @@ class Viewer:
         if self._held or self._sending is not None or self.sent == ring.head or not self.has_credit:
             return
         task = asyncio.Task(self._send(ring), loop=asyncio.get_running_loop(), eager_start=True)
-        if not task.done():
+        if task.done():
+            self._sent(task)
+        else:
             self._sending = task
             task.add_done_callback(self._sent)
 
