@@ -194,7 +194,7 @@ async def press(line: Line, dice: random.Random, count: int) -> None:
 async def too_large(person: Person) -> None:
     """More than the server takes of one message, whole or in fragments: cut off at once, or as it comes."""
     line = Line(person, "/ws/sandboxes/")
-    await line.is_cut_off(framed(BINARY, bytes(LARGEST + 1), MASK), 30)
+    await line.is_cut_off(framed(BINARY, bytes(LARGEST + 1), MASK), 60)
     more = framed(MORE, bytes(LARGEST // 8), MASK, end=False)
-    await line.is_cut_off(framed(BINARY, b"", MASK, end=False) + more * 9, 45)
+    await line.is_cut_off(framed(BINARY, b"", MASK, end=False) + more * 9, 120)
     await line.close()
