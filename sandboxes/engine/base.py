@@ -153,10 +153,11 @@ class Engine(Protocol):
         """How many marked execs of ours run in it with none of these markers. Raises NotFound."""
         ...
 
-    def disk_use(self) -> Mapping[str, int]:
+    def disk_use(self, stopped: bool = False) -> Mapping[str, int]:
         """Bytes that each of this install's containers has written to its own layer, by native id.
 
-        Up to 30 s where much was written: the engine counts file by file.
+        Of those that have processes, or with ``stopped`` of all. Up to 30 s where much was written: the
+        engine counts file by file.
         """
         ...
 

@@ -103,10 +103,10 @@ class Containers:
         with self.connection.control(reading=True) as api:
             return [listed(entry) for entry in api.containers(all=True, filters=wanted)]
 
-    def disk_use(self) -> Mapping[str, int]:
+    def disk_use(self, stopped: bool = False) -> Mapping[str, int]:
         wanted = {"label": f"{LABEL_INSTALL}={self.install}"}
         with self.connection.control(WORK, reading=True) as api:
-            found = api.containers(filters=wanted, size=True)
+            found = api.containers(all=stopped, filters=wanted, size=True)
         return {entry["Id"]: entry.get("SizeRw") or 0 for entry in found}
 
     # -- create, step by step -----------------------------------------------------------------

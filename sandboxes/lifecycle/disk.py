@@ -100,7 +100,7 @@ def _stop(over: dict[str, tuple[Sandbox, str]]) -> list[Future[Any]]:
 
 def _measure(rows: list[Sandbox]) -> None:
     """Once more, since they wrote until they were stopped: by this it is told whether they grow."""
-    used = get_engine().disk_use() if rows else {}
+    used = get_engine().disk_use(stopped=True) if rows else {}
     for row in rows:
         if row.native_id in used and used[row.native_id] > (row.disk_used or 0):
             _note(row, used[row.native_id])

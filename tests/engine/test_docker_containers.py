@@ -387,3 +387,11 @@ def test_the_engine_counts_what_was_written(real: Sandboxes):
     assert real.engine.disk_use()[other] < MIB
     run(real.engine, one, "rm", "/workspace/f")
     assert real.engine.disk_use()[one] < MIB
+
+
+def test_it_counts_stopped_ones_where_it_is_asked_to(real: Sandboxes):
+    one = real.running()
+    run(real.engine, one, "dd", "if=/dev/zero", "of=/workspace/f", "bs=1M", "count=5")
+    real.engine.stop(one)
+    assert one not in real.engine.disk_use()
+    assert 5 * MIB <= real.engine.disk_use(stopped=True)[one] < 6 * MIB

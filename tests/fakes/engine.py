@@ -123,10 +123,12 @@ class FakeEngine(Machinery):
         running = [one for one in self._get(native_id).processes if one.running and one.marker]
         return sum(one.marker not in markers for one in running)
 
-    def disk_use(self) -> Mapping[str, int]:
+    def disk_use(self, stopped: bool = False) -> Mapping[str, int]:
         self._call("disk_use", None)
+        up = (Status.RUNNING, Status.PAUSED)
         with self._lock:
-            return {native_id: one.written for native_id, one in self.containers.items()}
+            found = self.containers.items()
+            return {native_id: one.written for native_id, one in found if stopped or one.state.status in up}
 
     def cpu_time(self, native_id: str) -> float:
         """What a test put into the container's ``cpu``."""

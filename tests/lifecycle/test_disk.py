@@ -163,6 +163,7 @@ def test_one_that_is_just_being_started_is_looked_at_too(engine, running, monkey
     """Stop and start pressed again and again: its container may write before its row says that it runs."""
     actions.stop(running, by=ALICE, wait=None)
     mine = transitions.claim(running, "start", ALICE)
+    engine.start(running.native_id)
     monkeypatch.setattr(disk.time, "sleep", lambda _: transitions.settle(mine, Status.RUNNING))
     assert writes(engine, running, 120).status == Status.STOPPED
     assert running.status_reason.startswith("it has written 2.4 GB")

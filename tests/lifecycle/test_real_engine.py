@@ -11,7 +11,7 @@ from django.conf import settings as project
 from django.db import connection
 
 from sandboxes.engine.base import ContainerSpec, ContainerStatus, NotFound
-from sandboxes.lifecycle import actions, cleanup, commands, invariants
+from sandboxes.lifecycle import actions, audit, cleanup, commands, disk, invariants
 from sandboxes.models import Command, CommandStatus, Event, Lease, Sandbox, Status
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
@@ -261,3 +261,26 @@ def test_a_process_killed_in_mid_launch_is_finished_by_one_round(pool, alice, im
     assert (state.native_id, state.status) == (sandbox.native_id, ContainerStatus.RUNNING)
     assert answered(sandbox)
     assert invariants.breaches(0.1) == []
+
+
+def test_a_full_one_is_stopped_may_delete_and_may_not_grow(small, alice):
+    """Two files, for no single one may be larger than the limit."""
+    write = "for f in {0}; do dd if=/dev/zero of=/workspace/$f bs=1M count=4; done 2> /dev/null"
+    Sandbox.objects.filter(pk=small.pk).update(disk=6 << 20)
+    commands.run(small, write.format("a b"), origin=ALICE, wait=10)
+    assert disk.watch() == 1
+    came_to(small, Status.STOPPED)
+    assert small.disk_used >= 8 << 20
+    assert not actions.restart(small, by=ALICE, wait=None).done
+    assert actions.start(small, by=audit.Origin.of(alice), wait=None).done
+    assert disk.watch() == 0
+    commands.run(small, write.format("c"), origin=ALICE, wait=10)
+    assert disk.watch() == 1
+    came_to(small, Status.STOPPED)
+    refused = actions.start(small, by=audit.Origin.of(alice), wait=None)
+    assert "cannot start it again" in refused.message
+    assert actions.start(small, by=audit.SYSTEM, wait=None).done
+    commands.run(small, "rm /workspace/a /workspace/b /workspace/c", origin=ALICE, wait=10)
+    assert disk.watch() == 0
+    came_to(small, Status.RUNNING)
+    assert small.disk_used < 6 << 20
