@@ -8,6 +8,7 @@ const PASSING = 2000; // ms between looks while the seat waits, starts or is bei
 const CALM = 10_000; // ms otherwise; repairs a nudge that was lost
 const GATHER = 120; // ms; nudges that come together are answered once
 const LATER = [2000, 6000]; // ms until the list of messages is fetched, and how much more at most: a whole class hears at once
+const READ = 15_000; // ms for which a message stays; it may be long, and its reader busy
 
 class LabSeat extends HTMLElement {
   #aborter;
@@ -131,7 +132,7 @@ class LabSeat extends HTMLElement {
   #toast(number, text, by) {
     if (number && this.#told.has(number)) return false;
     if (number) this.#told.add(number);
-    toast("info", `${by ? `${by}: ` : ""}${text}`);
+    toast("info", `${by ? `${by}: ` : ""}${text}`, READ);
     return true;
   }
 

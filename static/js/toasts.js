@@ -3,8 +3,8 @@
 const STAYS = { success: 5000, info: 5000, warning: 9000, error: 12000 };
 const MOST = 4;
 
-/** Show a notice; it goes by itself, unless the pointer or the focus rests on it. */
-export function toast(level, message) {
+/** Show a notice; it goes by itself (after `stays` ms), unless the pointer or the focus rests on it. */
+export function toast(level, message, stays = STAYS[level] ?? STAYS.info) {
   const region = document.getElementById("toasts");
   if (!region || !message) return;
   const note = document.createElement("div");
@@ -16,7 +16,7 @@ export function toast(level, message) {
   note.append(text, closer(note));
   region.append(note);
   while (region.children.length > MOST) region.firstElementChild.remove();
-  leave(note, STAYS[level] ?? STAYS.info);
+  leave(note, stays);
 }
 
 function closer(note) {

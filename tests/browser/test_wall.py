@@ -125,6 +125,7 @@ def test_a_raised_hand_is_claimed_looked_at_helped_with_consent_and_resolved(cla
     row = wall.locator("#help li")
     expect(row).to_contain_text("cd does not work", timeout=5000)
     expect(wall.locator(f"#tile-{classroom.seats[0]} [data-hand-word]")).to_be_visible()
+    assert is_above(wall, "#help", "#tiles")  # on a phone, too, nobody has to look for who waits
     row.get_by_role("button", name="Claim").click()
     expect(row).to_contain_text("You are on it.")
     row.get_by_role("link", name="Look").click()
@@ -142,6 +143,15 @@ def test_a_raised_hand_is_claimed_looked_at_helped_with_consent_and_resolved(cla
     expect(wall.locator("#look-bar")).to_contain_text("You look and cannot type.")
     wall.get_by_role("button", name="Resolved").click()
     expect(wall.locator("#help")).to_contain_text("Nobody has a hand up.")
+
+
+def is_above(page: Page, one: str, other: str) -> bool:
+    """Whether that holds on a phone."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    boxes = [page.locator(name).bounding_box() for name in (one, other)]
+    page.set_viewport_size(before)
+    return boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
 
 
 def test_a_command_for_everyone_has_its_matrix_and_messages_arrive(classroom):
