@@ -276,7 +276,7 @@ def once() -> Report:
         lease.acquire(ROLE, settings.SANDBOX_LEASE)
         report = run_round(patience=PATIENCE_ONCE)
         if report.held:
-            time.sleep(doubt.AGAIN)
+            doubt.pause()
             report = run_round(patience=PATIENCE_ONCE)
         lease.report(ROLE, report.as_json())
     return report

@@ -7,9 +7,9 @@ to memory only.
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import Future
 from datetime import timedelta
+from time import monotonic, sleep
 from typing import Any
 
 from django.db import transaction
@@ -47,9 +47,9 @@ def watch() -> int:
     found = [(row, _look(row, used[row.native_id])) for row in rows if row.native_id in used]
     over = {row.pk: (row, reason) for row, reason in found if reason}
     jobs = _stop(over)
-    until = time.monotonic() + STOPPING
+    until = monotonic() + STOPPING
     for job in jobs:
-        work.outcome(job, max(until - time.monotonic(), 0))
+        work.outcome(job, max(until - monotonic(), 0))
     _measure([row for row, _ in over.values() if not was_full[row.pk]])
     return len(jobs)
 
@@ -85,7 +85,7 @@ def _is_young(row: Sandbox) -> bool:
 def _stop(over: dict[str, tuple[Sandbox, str]]) -> list[Future[Any]]:
     """Stop each as soon as nothing else is under way with it; by now it is refused to begin more."""
     jobs: list[Future[Any]] = []
-    until = time.monotonic() + SETTLING
+    until = monotonic() + SETTLING
     while over:
         begun = {pk: actions.begin(row, "stop", audit.CLEANUP, reason=why) for pk, (row, why) in over.items()}
         jobs += [one[1] for one in begun.values() if one]
@@ -93,8 +93,8 @@ def _stop(over: dict[str, tuple[Sandbox, str]]) -> list[Future[Any]]:
         wait_for = set(
             busy.filter(pk__in=[pk for pk, one in begun.items() if not one]).values_list("pk", flat=True)
         )
-        over = {pk: one for pk, one in over.items() if pk in wait_for and time.monotonic() < until}
-        time.sleep(PAUSE if over else 0)
+        over = {pk: one for pk, one in over.items() if pk in wait_for and monotonic() < until}
+        sleep(PAUSE if over else 0)
     return jobs
 
 

@@ -6,8 +6,8 @@ A class whose time is over at the same minute ends so much later.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
+from time import monotonic, sleep
 
 from sandboxes.models import Sandbox
 
@@ -18,6 +18,11 @@ SHARE = 20
 """Sandboxes, or percent of those there are: so many are believed at once."""
 AGAIN = 10.0
 """Seconds between the two looks that have to agree."""
+
+
+def pause() -> None:
+    """Wait until a second look says something."""
+    sleep(AGAIN)
 
 
 class Doubt:
@@ -32,7 +37,7 @@ class Doubt:
 
     def believed(self, ids: Collection[str]) -> set[str]:
         """Of all of which it is said now, those of which it may be taken for true."""
-        now = time.monotonic()
+        now = monotonic()
         self._seen = {pk: self._seen.get(pk, now) for pk in ids}
         there = Sandbox.objects.present().count() if len(ids) > FEW else 0
         if len(ids) <= max(FEW, there * SHARE // 100):

@@ -154,7 +154,7 @@ def test_one_that_is_busy_is_stopped_as_soon_as_it_settles(engine, running, monk
         naps.append(actions.restart(running, by=ALICE, wait=None).message)
         transitions.settle(mine, Status.RUNNING)
 
-    monkeypatch.setattr(disk.time, "sleep", nap)
+    monkeypatch.setattr(disk, "sleep", nap)
     assert writes(engine, running, 120).status == Status.STOPPED
     assert naps[0].startswith("quiet-otter is full: 2.4 GB written")
 
@@ -164,7 +164,7 @@ def test_one_that_is_just_being_started_is_looked_at_too(engine, running, monkey
     actions.stop(running, by=ALICE, wait=None)
     mine = transitions.claim(running, "start", ALICE)
     engine.start(running.native_id)
-    monkeypatch.setattr(disk.time, "sleep", lambda _: transitions.settle(mine, Status.RUNNING))
+    monkeypatch.setattr(disk, "sleep", lambda _: transitions.settle(mine, Status.RUNNING))
     assert writes(engine, running, 120).status == Status.STOPPED
     assert running.status_reason.startswith("it has written 2.4 GB")
 

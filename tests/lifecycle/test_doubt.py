@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time by which looks are apart; ``clock[0] += 10`` lets it pass."""
     now = [1000.0]
-    monkeypatch.setattr(doubt.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(doubt, "monotonic", lambda: now[0])
     for one in (expiry.doubt, reconcile.losing):
         monkeypatch.setattr(one, "again", doubt.AGAIN)
     return now
@@ -115,7 +115,7 @@ def test_extending_wins_meanwhile(dozen, clock):
 
 def test_one_round_on_request_looks_twice(dozen, clock, monkeypatch, capsys):
     """Where rounds are cron's, the next one is another process, which has seen nothing."""
-    monkeypatch.setattr(cleanup.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    monkeypatch.setattr(doubt, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
     Sandbox.objects.update(expires_at=F("created_at"))
     call_command("cleanup", "--once")
     assert "expired 12" in capsys.readouterr().out
