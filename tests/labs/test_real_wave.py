@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sqlite3
+import tarfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ import pytest
 from bench.wall import SEED
 from tests.browser.product import Product, running
 from tests.browser.proxy import Wire
+from tests.fakes.processes import wait_until
 
 pytestmark = pytest.mark.engine
 
@@ -99,3 +101,46 @@ def test_a_wave_goes_on_after_a_fault_in_the_middle(
     assert len({one["sandbox_id"] for one in seats}) == COUNT
     assert sorted(product.names()) == sorted(f"sandbox-{one['sandbox_id']}" for one in seats)
     assert (on_record(product, "sandbox.launch"), on_record(product, "seat.ready")) == (COUNT, COUNT)
+
+
+CLOSE = """
+from sandboxes.labs import opening
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle import audit
+opening.close_lab(Lab.objects.get(), audit.SYSTEM)
+"""
+OVER = "SELECT count(*) FROM labs_lab WHERE status = 'closed'"
+
+
+def in_archive(path: Path, name: str) -> str:
+    """What a file of saved work holds."""
+    with tarfile.open(path) as packed:
+        file = packed.extractfile(f"./{name}")
+        assert file is not None
+        return file.read().decode()
+
+
+@pytest.mark.parametrize("fault", [None, kill_children, kill_everything_and_start_again])
+def test_a_class_that_closes_is_saved_whole(
+    product: Product, cut_wire: Wire, fault: Callable[[Product, Wire], None] | None
+) -> None:
+    """Everybody's own file is in their archive, and no container stays; also with a death in between."""
+    product.manage("shell", "-v", "0", "-c", SEED % {"seats": COUNT})
+    until(product, lambda seats: seats["ready"] == COUNT)
+    seats = ask(product, "SELECT id, lab_id, sandbox_id FROM labs_seat")
+    for one in seats:
+        argv = ["sh", "-c", f"echo {one['id']} > mine.txt; head -c 3000000 /dev/urandom > large"]
+        assert product.container(one["sandbox_id"]).exec_run(argv).exit_code == 0
+    begin = time.monotonic()
+    product.manage("shell", "-v", "0", "-c", CLOSE)
+    if fault is not None:
+        until(product, lambda now: now["closed"] >= 1)
+        fault(product, cut_wire)
+    until(product, lambda now: now["closed"] == COUNT)
+    print(f"{COUNT} seats closed in {time.monotonic() - begin:.1f} s")
+    for one in seats:
+        path = product.data / "work" / one["lab_id"] / f"{one['id']}.tar.gz"
+        assert in_archive(path, "mine.txt").strip() == one["id"]
+    assert (on_record(product, "seat.save"), on_record(product, "sandbox.remove")) == (COUNT, COUNT)
+    assert product.names() == []
+    assert wait_until(lambda: ask(product, OVER)[0]["count(*)"] == 1)
