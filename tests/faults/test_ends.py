@@ -125,16 +125,15 @@ async def test_however_a_terminal_is_left_nothing_of_it_stays(
         await left.by("web", os.kill, web_process(product), signal.SIGKILL)
         await asyncio.to_thread(left.watch)
     await asyncio.to_thread(settled, lambda: answers(alice), 60)
+    ways = {f"after_{way.replace(' ', '_')}": round(took, 1) for way, took in left.took.items()}
     hidden = [one for one in alive(product, everywhere) if "4799" in one]
+    told(terminals=terminals, grace=GRACE, hid_until_the_end=len(hidden), **ways)
     for one in everywhere:
         await asyncio.to_thread(remove, alice, one)
     await asyncio.to_thread(settled, lambda: not product.names(), 60)
     more = lambda: open_files(own) - files  # noqa: E731
     await asyncio.to_thread(settled, lambda: abs(more()) <= FILES, 60, lambda: f"files: {more():+}")
-    told(
-        terminals=terminals, grace=GRACE, hid_until_the_end=len(hidden), files=more(),
-        **{f"after_{way.replace(' ', '_')}": round(took, 1) for way, took in left.took.items()},
-    )  # fmt: skip
+    told(files=more())
 
 
 class Left:
