@@ -114,6 +114,8 @@ class Files(Execs):
                     answer += piece
             except TimeoutError:
                 raise TimedOut("The files could not be put there in time.") from None
+            except Unreachable:  # cut off for what was sent in vain: its exit code tells
+                pass
         if wait_for_exit(self.connection, exec_id) != 0:
             raise EngineError(_NOT_PUT, answer[-300:].decode(errors="replace"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.person import Person, web_process
+from sandboxes.engine.connection import CONTROL_POOL
 from tests.browser.product import Product
 
 from . import private
@@ -31,6 +33,8 @@ LIMITS = {"tab": GRACE + LEFT, "client": GRACE + LEFT, "signed out": LEFT, "expi
 """From the moment it is left in that way: only who was merely left has a grace. Paused: from its resuming."""
 FILES = 20
 """How many files more or fewer the engine may have open, with no sandbox there before and after."""
+CONNECTIONS = CONTROL_POOL
+"""How many more connections it may have: the product keeps so many that it does not need just now."""
 RUNS = "sleep 4731 & (trap '' HUP TERM; sleep 4732; true) & "
 HIDES = "(env -i setsid sleep 4799 >/dev/null 2>&1 </dev/null &); "
 """What nobody can find until its sandbox ends, see docs/explanation/live.md."""
@@ -53,12 +57,12 @@ def product(own: private.PrivateEngine, tmp_path: Path) -> Iterator[Product]:
 
 
 @pytest.fixture
-def files(own: private.PrivateEngine, product: Product) -> int:
-    """How many the engine has open at rest, once everything was done once."""
+def files(own: private.PrivateEngine, product: Product) -> tuple[int, int]:
+    """How many the engine has open at rest, and connections, once everything was done once."""
     alice = Person(product)
     remove(alice, alice.launch("first"))
     settled(lambda: not product.names(), 60)
-    counts = [0]
+    counts = [(0, 0)]
 
     def rests() -> bool:
         counts.append(open_files(own))
@@ -69,7 +73,7 @@ def files(own: private.PrivateEngine, product: Product) -> int:
 
 
 @pytest.fixture
-def seats(product: Product, files: int, scale: Callable[[int, int], int]) -> dict[str, list[str]]:
+def seats(product: Product, files: tuple[int, int], scale: Callable[[int, int], int]) -> dict[str, list[str]]:
     """For each way sandboxes of its own."""
     alice = Person(product)
     count = scale(1, 5)
@@ -98,7 +102,7 @@ def counted(product: Product, sandboxes: list[str]) -> int:
 
 
 async def test_however_a_terminal_is_left_nothing_of_it_stays(
-    own: private.PrivateEngine, product: Product, files: int, seats: dict[str, list[str]],
+    own: private.PrivateEngine, product: Product, files: tuple[int, int], seats: dict[str, list[str]],
     scale: Callable[[int, int], int], told: Callable[..., None],
 ) -> None:  # fmt: skip
     each, alice, other = scale(2, 7), Person(product), Person(product)
@@ -131,9 +135,8 @@ async def test_however_a_terminal_is_left_nothing_of_it_stays(
     for one in everywhere:
         await asyncio.to_thread(remove, alice, one)
     await asyncio.to_thread(settled, lambda: not product.names(), 60)
-    more = lambda: open_files(own) - files  # noqa: E731
-    await asyncio.to_thread(settled, lambda: abs(more()) <= FILES, 60, lambda: f"files: {more():+}")
-    told(files=more())
+    await asyncio.to_thread(settled, lambda: let_go(more(own, files)), 60, lambda: str(more(own, files)))
+    told(files=more(own, files)[0], connections=more(own, files)[1])
 
 
 class Left:
@@ -166,9 +169,24 @@ class Left:
             self.took[way] = passed
 
 
-def open_files(engine: private.PrivateEngine) -> int:
+def open_files(engine: private.PrivateEngine) -> tuple[int, int]:
+    """How many it has open: what is no connection, and connections."""
     assert engine.process is not None
-    return len(os.listdir(f"/proc/{engine.process.pid}/fd"))
+    kinds = []
+    for one in Path(f"/proc/{engine.process.pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            kinds.append(os.readlink(one).startswith("socket:"))
+    return len(kinds) - sum(kinds), sum(kinds)
+
+
+def more(engine: private.PrivateEngine, before: tuple[int, int]) -> tuple[int, int]:
+    now = open_files(engine)
+    return now[0] - before[0], now[1] - before[1]
+
+
+def let_go(grown: tuple[int, int]) -> bool:
+    """Whether it has let go of all that it had open for terminals."""
+    return abs(grown[0]) <= FILES and abs(grown[1]) <= CONNECTIONS
 
 
 EXPIRE = """
