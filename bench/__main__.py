@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
-PARTS = ("bench.start", "bench.engine", "bench.terminal", "bench.stats", "bench.recording")
+SANDBOX = ("bench.start", "bench.engine", "bench.terminal", "bench.stats", "bench.recording")
+CLASS = ("bench.wall", "bench.wave")
 
 
 def main() -> int:
-    """Run each part in a process of its own; 1 when one of them broke."""
+    """Run each part in a process of its own; 1 when one of them broke or missed its goal."""
     codes = []
-    for part in PARTS:
+    for part in (*SANDBOX, *CLASS):
         print(f"== {part}", flush=True)
         codes.append(subprocess.run([sys.executable, "-m", part], check=False).returncode)
     return int(any(codes))

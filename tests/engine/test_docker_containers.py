@@ -1,20 +1,17 @@
-"""Containers on the real engine: every knob, taking over, races, the network, the working directory."""
+"""Containers on the real engine: every knob, taking over, races, the network, what was written."""
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sandboxes.engine import containers, seccomp, starter
+from sandboxes.engine import containers, seccomp
 from sandboxes.engine.base import (
     Conflict,
     ContainerSpec,
@@ -22,48 +19,16 @@ from sandboxes.engine.base import (
     EngineError,
     Mismatch,
     NotFound,
-    Unsupported,
 )
-from sandboxes.engine.busybox import find
 from sandboxes.engine.docker_engine import DockerEngine
 from sandboxes.engine.hardening import ImageFacts, create_config, differences
 from tests.engine.helpers import INSTALL, MIB, Sandboxes, run, together
-from tests.engine.local_images import imported
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
 
 pytestmark = pytest.mark.engine
 
 STARTER_FACTS = ImageFacts("1000:1000", "/workspace")
-BARE = f"sandboxes/{INSTALL}:bare"
-NAMED = f"sandboxes/{INSTALL}:named"
-
-
-@pytest.fixture(scope="module")
-def images(docker_engine: DockerEngine) -> Iterator[None]:
-    """Two more local images: one of root without a working directory, one with a named user."""
-    packed = starter.tarball(*find())
-    for reference, changes in ((BARE, ['CMD ["sh"]']), (NAMED, ["USER student", "WORKDIR /opt"])):
-        name, _, tag = reference.partition(":")
-        with docker_engine.connection.control(30) as api:
-            api.import_image_from_data(packed, repository=name, tag=tag, changes=changes)
-    yield
-    with docker_engine.connection.control(30) as api:
-        for reference in (BARE, NAMED):
-            api.remove_image(reference, force=True)
-
-
-def with_passwd(entry: tarfile.TarInfo, data: bytes = b"") -> bytes:
-    """The starter's files with another list of users."""
-    packed = io.BytesIO()
-    starters = io.BytesIO(starter.tarball(*find()))
-    with tarfile.open(fileobj=starters) as given, tarfile.open(fileobj=packed, mode="w") as tar:
-        for one in given:
-            if one.name != "etc/passwd":
-                tar.addfile(one, given.extractfile(one) if one.isfile() else None)
-        entry.name, entry.size, entry.mode = "etc/passwd", len(data), 0o644
-        tar.addfile(entry, io.BytesIO(data))
-    return packed.getvalue()
 
 
 def raw(engine: DockerEngine, native_id: str) -> dict[str, Any]:
@@ -75,40 +40,6 @@ def raw(engine: DockerEngine, native_id: str) -> dict[str, Any]:
 def host_of(engine: DockerEngine, native_id: str) -> dict[str, Any]:
     found: dict[str, Any] = raw(engine, native_id)["HostConfig"]
     return found
-
-
-# -- who runs inside ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("user", ["00", "+0", "0:5", "root"])
-def test_root_by_any_number_is_the_student(real: Sandboxes, user: str):
-    tar = starter.tarball(*find())
-    with imported(real.engine, "zero", tar, [f"USER {user}"]) as image:
-        native_id = real.running(image=image)
-        assert run(real.engine, native_id, "id", "-u")[0] == b"1000\n"
-        real.clear()
-
-
-def test_root_by_another_name_is_refused_and_nothing_stays(real: Sandboxes):
-    tar = with_passwd(tarfile.TarInfo(), b"root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n")
-    with imported(real.engine, "toor", tar, ["USER toor"]) as image:
-        spec = real.spec(image=image)
-        with pytest.raises(Unsupported, match="toor, which is root by another name"):
-            real.created(spec)
-        assert not [one for one in real.engine.list() if one.sandbox_id == spec.sandbox_id]
-        allowed = real.running(image=image, root=True)
-        assert run(real.engine, allowed, "id", "-u")[0] == b"0\n"
-        real.clear()
-
-
-def test_a_list_of_users_that_is_a_link_is_not_followed(real: Sandboxes):
-    link = tarfile.TarInfo()
-    link.type, link.linkname = tarfile.SYMTYPE, "/etc/group"
-    with (
-        imported(real.engine, "link", with_passwd(link), ["USER student"]) as image,
-        pytest.raises(Unsupported, match="student, which cannot be looked up"),
-    ):
-        real.created(image=image)
 
 
 # -- every knob -----------------------------------------------------------------------------------
@@ -340,40 +271,6 @@ def test_a_network_that_vanished_does_not_look_like_a_vanished_container(real: S
             engine.start(native_id)
         assert not isinstance(caught.value, NotFound)
         assert engine.inspect(native_id).status is ContainerStatus.CREATED
-
-
-# -- the working directory ------------------------------------------------------------------------
-
-WRITE = ("sh", "-c", "pwd; echo $HOME; id -u; echo x > $PWD/file && echo written")
-
-
-@pytest.mark.usefixtures("images")
-@pytest.mark.parametrize(
-    ("image", "workdir", "home"),
-    [
-        (STARTER, "/workspace", "/workspace"),
-        (STARTER, "/srv/deep/lab", "/srv/deep/lab"),
-        (BARE, "/workspace", "/workspace"),
-        (BARE, "/tmp", "/tmp"),
-        (NAMED, "/workspace", "/workspace"),
-        (NAMED, "/srv/lab", "/workspace"),
-    ],
-    ids=["starter", "starter deep", "bare", "bare tmp", "named", "named elsewhere"],
-)
-def test_the_working_directory_is_writable(real: Sandboxes, image: str, workdir: str, home: str):
-    native_id = real.running(image=image, workdir=workdir)
-    out, err, code = run(real.engine, native_id, *WRITE)
-    assert (out.decode().split(), err) == ([workdir, home, "1000", "written"], b"")
-    assert code == 0
-
-
-@pytest.mark.usefixtures("images")
-def test_root_where_allowed_may_chown(real: Sandboxes):
-    native_id = real.running(image=BARE, root=True)
-    line = "id -u; touch f && chown 1000 f && su student -c id"
-    out, err, code = run(real.engine, native_id, "sh", "-c", line)
-    assert (code, err) == (0, b"")
-    assert out.startswith(b"0\nuid=1000")
 
 
 # -- what was written -----------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -93,3 +94,14 @@ def seat(open_lab: Lab) -> Callable[[User], Seat]:
         )
 
     return found
+
+
+def statuses(lab: Lab) -> Counter[str]:
+    """How many seats of a lab have each status."""
+    return Counter(lab.seats.values_list("status", flat=True))
+
+
+def class_of(course: Course, count: int) -> None:
+    """So many more students."""
+    for number in range(count):
+        enroll(course, User.objects.create_user(f"student-{number}"))

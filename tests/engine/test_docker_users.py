@@ -1,0 +1,117 @@
+"""Who runs inside, however the image spells it, and whose the working directory is, on the real engine."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterator
+
+import pytest
+
+from sandboxes.engine import starter
+from sandboxes.engine.base import Unsupported
+from sandboxes.engine.busybox import find
+from sandboxes.engine.docker_engine import DockerEngine
+from tests.engine.helpers import INSTALL, Sandboxes, run
+from tests.engine.local_images import imported
+from tests.fakes.engine import STARTER
+
+pytestmark = pytest.mark.engine
+
+BARE = f"sandboxes/{INSTALL}:bare"
+NAMED = f"sandboxes/{INSTALL}:named"
+
+
+@pytest.fixture(scope="module")
+def images(docker_engine: DockerEngine) -> Iterator[None]:
+    """Two more local images: one of root without a working directory, one with a named user."""
+    packed = starter.tarball(*find())
+    for reference, changes in ((BARE, ['CMD ["sh"]']), (NAMED, ["USER student", "WORKDIR /opt"])):
+        name, _, tag = reference.partition(":")
+        with docker_engine.connection.control(30) as api:
+            api.import_image_from_data(packed, repository=name, tag=tag, changes=changes)
+    yield
+    with docker_engine.connection.control(30) as api:
+        for reference in (BARE, NAMED):
+            api.remove_image(reference, force=True)
+
+
+def with_passwd(entry: tarfile.TarInfo, data: bytes = b"") -> bytes:
+    """The starter's files with another list of users."""
+    packed = io.BytesIO()
+    starters = io.BytesIO(starter.tarball(*find()))
+    with tarfile.open(fileobj=starters) as given, tarfile.open(fileobj=packed, mode="w") as tar:
+        for one in given:
+            if one.name != "etc/passwd":
+                tar.addfile(one, given.extractfile(one) if one.isfile() else None)
+        entry.name, entry.size, entry.mode = "etc/passwd", len(data), 0o644
+        tar.addfile(entry, io.BytesIO(data))
+    return packed.getvalue()
+
+
+# -- who runs inside ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("user", ["00", "+0", "0:5", "root"])
+def test_root_by_any_number_is_the_student(real: Sandboxes, user: str):
+    tar = starter.tarball(*find())
+    with imported(real.engine, "zero", tar, [f"USER {user}"]) as image:
+        native_id = real.running(image=image)
+        assert run(real.engine, native_id, "id", "-u")[0] == b"1000\n"
+        real.clear()
+
+
+def test_root_by_another_name_is_refused_and_nothing_stays(real: Sandboxes):
+    tar = with_passwd(tarfile.TarInfo(), b"root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n")
+    with imported(real.engine, "toor", tar, ["USER toor"]) as image:
+        spec = real.spec(image=image)
+        with pytest.raises(Unsupported, match="toor, which is root by another name"):
+            real.created(spec)
+        assert not [one for one in real.engine.list() if one.sandbox_id == spec.sandbox_id]
+        allowed = real.running(image=image, root=True)
+        assert run(real.engine, allowed, "id", "-u")[0] == b"0\n"
+        real.clear()
+
+
+def test_a_list_of_users_that_is_a_link_is_not_followed(real: Sandboxes):
+    link = tarfile.TarInfo()
+    link.type, link.linkname = tarfile.SYMTYPE, "/etc/group"
+    with (
+        imported(real.engine, "link", with_passwd(link), ["USER student"]) as image,
+        pytest.raises(Unsupported, match="student, which cannot be looked up"),
+    ):
+        real.created(image=image)
+
+
+# -- the working directory ------------------------------------------------------------------------
+
+WRITE = ("sh", "-c", "pwd; echo $HOME; id -u; echo x > $PWD/file && echo written")
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(
+    ("image", "workdir", "home"),
+    [
+        (STARTER, "/workspace", "/workspace"),
+        (STARTER, "/srv/deep/lab", "/srv/deep/lab"),
+        (BARE, "/workspace", "/workspace"),
+        (BARE, "/tmp", "/tmp"),
+        (NAMED, "/workspace", "/workspace"),
+        (NAMED, "/srv/lab", "/workspace"),
+    ],
+    ids=["starter", "starter deep", "bare", "bare tmp", "named", "named elsewhere"],
+)
+def test_the_working_directory_is_writable(real: Sandboxes, image: str, workdir: str, home: str):
+    native_id = real.running(image=image, workdir=workdir)
+    out, err, code = run(real.engine, native_id, *WRITE)
+    assert (out.decode().split(), err) == ([workdir, home, "1000", "written"], b"")
+    assert code == 0
+
+
+@pytest.mark.usefixtures("images")
+def test_root_where_allowed_may_chown(real: Sandboxes):
+    native_id = real.running(image=BARE, root=True)
+    line = "id -u; touch f && chown 1000 f && su student -c id"
+    out, err, code = run(real.engine, native_id, "sh", "-c", line)
+    assert (code, err) == (0, b"")
+    assert out.startswith(b"0\nuid=1000")

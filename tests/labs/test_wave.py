@@ -1,0 +1,216 @@
+"""The wave: so many at a time, beside what people do by hand, and an image that is missing on the day."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+
+import pytest
+from django.db import connection
+from django.urls import reverse
+
+from sandboxes.labs import files, opening, provision, seats, wave
+from sandboxes.lifecycle import work
+from sandboxes.models import Event, Image, Sandbox, Status
+from tests.fakes.processes import wait_until
+from tests.pages.conftest import browser, text
+
+from .conftest import PROF, class_of, rounds, statuses
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def turned(stop):
+    """A turn of the loop, in a thread that leaves no connection behind."""
+    try:
+        provision._turn(stop)
+    finally:
+        connection.close()
+
+
+def test_seats_are_started_in_waves(lab, course, settings):
+    settings.SANDBOX_WAVE = 3
+    class_of(course, 10)
+    opening.open_lab(lab, PROF)
+    most = 0
+    while provision.run_round():
+        most = max(most, lab.seats.filter(status="starting").count())
+        assert lab.seats.filter(status="starting").count() <= 3
+    assert statuses(lab) == {"ready": 12}
+
+
+def test_a_place_that_becomes_free_is_filled_in_the_same_round(lab, settings):
+    settings.SANDBOX_WAVE = 1
+    opening.open_lab(lab, PROF)
+    assert provision.run_round(), "more to do at once"
+    assert statuses(lab) == {"waiting": 1, "starting": 1}
+    assert provision.run_round(), "the next one has begun"
+    assert statuses(lab) == {"ready": 1, "starting": 1}
+
+
+def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
+    """Each waits inside for the other: one after the other neither would ever come out."""
+    both, broken = threading.Barrier(2, timeout=20), []
+
+    def put(seat, sandbox):
+        try:
+            both.wait()
+        except threading.BrokenBarrierError:
+            broken.append(seat.pk)
+        return ""
+
+    monkeypatch.setattr(files, "put_starting", put)
+    opening.open_lab(lab, PROF)
+    wait_until(lambda: not provision.run_round())
+    assert (statuses(lab), broken) == ({"ready": 2}, [])
+    assert Event.objects.filter(action="seat.ready").count() == 2
+
+
+@pytest.fixture
+def held(engine, monkeypatch):
+    """The wave's first four seats wait for their files, the others for their container, until it is set."""
+    event, numbers, create = threading.Event(), itertools.count(1), engine.create
+    event.launches, event.files = [], []
+
+    def made(spec):
+        if Sandbox.objects.get(pk=spec.sandbox_id).lent and next(numbers) > 4:
+            event.launches.append(spec.sandbox_id)
+            event.wait(60)
+        return create(spec)
+
+    def put(seat, sandbox):
+        event.files.append(seat.pk)
+        event.wait(60)
+        return ""
+
+    monkeypatch.setattr(engine, "create", made)
+    monkeypatch.setattr(files, "put_starting", put)
+    yield event
+    event.set()
+
+
+@pytest.mark.parametrize(("wave_of", "threads", "launches"), [(4, 8, 0), (8, 8, 2), (8, 10, 4), (99, 10, 4)])
+def test_a_launch_by_hand_starts_while_the_wave_holds_all_it_may(
+    pool, lab, course, held, launch, settings, wave_of, threads, launches
+):
+    """Four transfers of files and four launches do not come to an end, and somebody's own begins."""
+    settings.SANDBOX_WAVE, settings.SANDBOX_WORKERS = wave_of, threads
+    class_of(course, 10)
+    opening.open_lab(lab, PROF)
+    assert wait_until(
+        lambda: provision.run_round() and (len(held.files), len(held.launches)) == (4, launches)
+    )
+    assert provision.run_round(), "it takes no more"
+    assert lab.seats.filter(status="starting").count() == 4 + launches
+    mine = launch()
+    assert wait_until(lambda: Sandbox.objects.get(pk=mine.pk).status == Status.RUNNING)
+    assert (len(held.files), len(held.launches)) == (4, launches)
+    held.set()
+    assert wait_until(lambda: not provision.run_round(), 60)
+    assert statuses(lab) == {"ready": 12}
+
+
+def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
+    """With a minute between two looks: the wave of one goes on because its launch is over."""
+    monkeypatch.setattr(provision, "CALM", 60)
+    stop = threading.Event()
+    opening.open_lab(lab, PROF)
+    turn = threading.Thread(target=turned, args=(stop,))
+    turn.start()
+    wait_until(lambda: statuses(lab) == {"ready": 2})
+    stop.set()
+    work.submit(int)
+    turn.join(20)
+    assert not turn.is_alive()
+
+
+def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
+    looked, chores = [], []
+
+    def look(labs):
+        looked.append(id(labs))
+        work.over.set()  # something else is over already
+        return True
+
+    monkeypatch.setattr(provision, "CALM", 0.3)
+    monkeypatch.setattr(wave, "go_on", look)
+    monkeypatch.setattr(provision, "_chores", lambda: bool(chores.append(1)))
+    provision._turn(threading.Event())
+    assert len(chores) == 1
+    assert len(looked) > 1
+    assert len(set(looked)) == 1, "labs are read once in a turn"
+
+
+def test_a_seat_of_a_lab_that_closed_since_the_turn_began_is_not_started(lab):
+    labs = wave.Labs()
+    labs[lab.pk].title = "As it was"
+    opening.open_lab(lab, PROF)
+    opening.close_lab(lab, PROF)
+    assert not wave.go_on(labs)
+    assert not Sandbox.objects.exists()
+
+
+# -- the image is missing on the day --------------------------------------------------------------
+
+MISSING = "python:3.13-slim"
+
+
+@pytest.fixture
+def without_image(lab, version):
+    """A lab whose image is in the catalogue and neither here nor to be had."""
+    image = Image.objects.create(reference=MISSING, title="Python", description="Not here.")
+    type(version).objects.update(image=image)
+    lab.refresh_from_db()
+    return lab
+
+
+def press(user, lab, action, **data):
+    return text(browser(user).post(reverse("lab_act", args=[lab.pk, action]), data, follow=True))
+
+
+def test_the_image_is_missing_on_the_day_and_then_it_is_there(without_image, engine, ines, alice):
+    """From the button to the seats: each says why it failed, and one press makes them all ready."""
+    lab = without_image
+    press(ines, lab, "open")
+    rounds()
+    assert statuses(lab) == {"failed": 2}
+    why = (
+        "The registry cannot be reached; is this machine offline? Choose another image, or ask an admin"
+        " to pull this one."
+    )
+    assert set(lab.seats.values_list("reason", flat=True)) == {why}
+    page = text(browser(ines).get(reverse("lab_detail", args=[lab.pk])))
+    assert page.count(why) == 2
+    assert "Retry the failed" in page
+    seat = lab.seats.get(enrollment__user=alice)
+    assert why in text(browser(alice).get(reverse("seat_detail", args=[seat.pk])))
+    assert not engine.containers
+    engine.local[MISSING] = engine._image(MISSING)
+    assert "2 tried again." in press(ines, lab, "retry")
+    rounds()
+    assert statuses(lab) == {"ready": 2}
+    assert set(lab.seats.values_list("reason", flat=True)) == {""}
+    assert len(engine.containers) == 2
+    events = Event.objects.filter(action="seat.ready").values_list("outcome", flat=True)
+    assert Counter(events) == {"failed": 2, "ok": 2}
+
+
+def test_a_wave_whose_image_is_missing_asks_the_registry_once_at_a_time(pool, without_image, course, engine):
+    """With threads, as in production: the launches share a pull, and none keeps a thread while it lasts."""
+    lab = without_image
+    class_of(course, 6)
+    engine.gate["pull"] = threading.Event()
+    opening.open_lab(lab, PROF)
+    assert wait_until(
+        lambda: provision.run_round() and Sandbox.objects.filter(launch_step="pulling").count() == 4
+    )
+    assert [name for name, _ in engine.calls].count("pull") == 1
+    engine.gate["pull"].set()
+    assert wait_until(lambda: not provision.run_round(), 60)
+    assert statuses(lab) == {"failed": 8}
+    engine.pulls[MISSING] = []  # the registry is back
+    for seat in lab.seats.all():
+        assert seats.retry(seat, PROF)
+    assert wait_until(lambda: not provision.run_round(), 60)
+    assert statuses(lab) == {"ready": 8}
