@@ -9,9 +9,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sandboxes.settings")
 
-from django.core.asgi import get_asgi_application
+import django
 
-pages: Any = get_asgi_application()  # before anything that needs the models
+django.setup(set_prefix=False)  # before anything that needs the models
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -31,6 +31,7 @@ from sandboxes.engine import get_engine
 from sandboxes.lifecycle import process, watch
 from sandboxes.live import hub
 from sandboxes.request_ids import Sockets
+from sandboxes.views.pages import Pages
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -47,7 +48,7 @@ paths: dict[str, Any] = {
 paths[r""] = Nowhere.as_asgi()  # the last: everything else
 routes: list[Any] = [re_path(pattern, consumer) for pattern, consumer in paths.items()]
 sockets: Any = Sockets(Calm(AuthMiddlewareStack(OwnOrigin(URLRouter(routes)))))
-router: Any = ProtocolTypeRouter({"http": pages, "websocket": sockets})
+router: Any = ProtocolTypeRouter({"http": Pages(), "websocket": sockets})
 
 
 def make_hub() -> hub.Hub:

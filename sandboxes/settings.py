@@ -224,6 +224,7 @@ SANDBOX_TERMINALS = env.whole("SANDBOX_TERMINALS", 8, 1)  # a sandbox
 SANDBOX_USER_SOCKETS = env.whole("SANDBOX_USER_SOCKETS", 120)  # of one person in a web process; 0: any
 SANDBOX_TERMINAL_VIEWERS = env.whole("SANDBOX_TERMINAL_VIEWERS", 100)  # its owner gets in regardless; 0: any
 SANDBOX_CLIENT_PATIENCE = env.number("SANDBOX_CLIENT_PATIENCE", 20, 1)  # seconds for a request's head
+SANDBOX_NICENESS = env.whole("SANDBOX_NICENESS", -5, -20)  # of the web server, where it may
 SANDBOX_WAVE = env.whole("SANDBOX_WAVE", 4, 1)  # seats of a lab that are started at a time
 SANDBOX_WORK_CAP = env.size("SANDBOX_WORK_CAP", "50m")  # of a seat's saved workspace
 SANDBOX_WORK_DAYS = env.whole("SANDBOX_WORK_DAYS", 180)  # saved workspaces of seats; 0: for ever

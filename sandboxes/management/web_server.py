@@ -24,6 +24,8 @@ from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.web.http import HTTPChannel
 
+from sandboxes.management import priority
+
 LONGEST = 300.0
 """Seconds in which a request's body has to be here."""
 RESTS = 4
@@ -103,6 +105,7 @@ class ImpatientFactory(HTTPFactory):
 
 def main() -> None:
     """Serve as daphne's own command does."""
+    priority.change(settings.SANDBOX_NICENESS)
     server.HTTPFactory = ImpatientFactory
     WebSocketFactory.protocol = Line
     CommandLineInterface.entrypoint()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django import template
-from django.conf import settings
-from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -20,7 +17,7 @@ from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Sandbox
 from sandboxes.units import format_duration, format_size
 
-from . import icons, offers, recorded
+from . import icons, modules, offers, recorded
 
 if TYPE_CHECKING:
     from sandboxes.views.filters import Filters
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
 register = template.Library()
 for tag in (icons.icon, icons.mark, offers.offers, offers.header_offers, offers.poll, offers.outcome):
     register.simple_tag(tag)
+register.simple_tag(modules.import_map, takes_context=True)
 for one in (offers.label, offers.consequence, offers.tale, offers.queued, offers.capital, offers.layers,
             offers.transition, offers.during, offers.journey, offers.names,
             recorded.recording_told, recorded.recorded, recorded.told):  # fmt: skip
@@ -39,14 +37,6 @@ register.filter("has_grown", fullness.has_grown)
 register.filter("sentence", event_words.sentence)
 register.filter("memory_limit", quotas.memory_limit)
 
-MODULES = {
-    "@xterm/xterm": "vendor/xterm/xterm.mjs",
-    "@xterm/addon-fit": "vendor/addon-fit/addon-fit.mjs",
-    "@xterm/addon-search": "vendor/addon-search/addon-search.mjs",
-    "@xterm/addon-web-links": "vendor/addon-web-links/addon-web-links.mjs",
-    "@xterm/addon-unicode11": "vendor/addon-unicode11/addon-unicode11.mjs",
-    "@xterm/addon-webgl": "vendor/addon-webgl/addon-webgl.mjs",
-}
 SOON = timedelta(minutes=5)
 
 
@@ -132,23 +122,6 @@ def badge(sandbox: Sandbox) -> SafeString:
         '<span class="badge" data-status="{}" data-pending="{}">{}{}</span>',
         sandbox.status, sandbox.pending, icons.mark("queued" if row else sandbox.status, bool(row)), word,
     )  # fmt: skip
-
-
-@register.simple_tag(takes_context=True)
-def import_map(context: dict[str, Any]) -> SafeString:
-    """The import map: the browser libraries and our own modules, each by its (hashed) address.
-
-    Our modules are listed under their plain address too, so that ``./name.js`` finds the hashed file.
-    """
-    imports = {name: static(path) for name, path in MODULES.items()}
-    for path in sorted((settings.BASE_DIR / "static/js").glob("*.js")):
-        address = static(f"js/{path.name}")
-        imports |= {f"sandboxes/{path.name}": address, f"{static('js/')}{path.name}": address}
-    # "<" can end the element early, whatever a file is called
-    text = json.dumps({"imports": imports}).replace("<", "\\u003c")
-    return format_html(
-        '<script type="importmap" nonce="{}">{}</script>', context.get("csp_nonce", ""), mark_safe(text)
-    )
 
 
 @register.filter

@@ -85,6 +85,7 @@ class Site:
             "SANDBOX_CLEANUP_INTERVAL": "0.5",
             "SANDBOX_ACCEPT_UNGUARDED_NETWORK": "1",  # killed while it looks it would leave the probe behind
             "PYTHONUNBUFFERED": "1",
+            "SANDBOX_NICENESS": "1",  # the other way would take root
         }
         self.address = f"http://127.0.0.1:{port}"
         self.log = data / "log"
@@ -159,11 +160,16 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def niceness(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
 @pytest.mark.engine
 def test_site_gets_ready_and_ctrl_c_leaves_nothing_running(site):
     until(lambda: site.answers("/readyz"), site)
     running = site.children()
     assert set(running) == {"web", "cleanup"}
+    assert niceness(running["web"]) == niceness(running["cleanup"]) + 1
     assert site.end(signal.SIGINT) == 0
     assert all(map(is_gone, running.values()))
     said = site.log.read_text()
