@@ -45,7 +45,6 @@ version = TemplateVersion.objects.create(
     template=template, number=1, image=Image.objects.get(title="Starter"), memory=64 << 20, pids=128)
 by = audit.Origin("user", name="ines")
 lab = opening.make(version, "Bench", closes_at=timezone.now() + timedelta(hours=1), by=by)
-opening.open_lab(lab, by)
 print(lab.pk)
 """
 SEATS = """
@@ -126,6 +125,13 @@ async def until_message(ws: Any) -> None:
             return
 
 
+def planned(product: Product, seats: int, mark: str = "") -> tuple[str, Person]:
+    """A new course of so many students: its lab, which is not open yet, and its instructor."""
+    seed = SEED.replace("ines", f"ines{mark}").replace("student{number}", f"student{mark}-{{number}}")
+    lab = re.findall(r"lab_\w+", product.manage("shell", "-v", "0", "-c", seed % {"seats": seats}))[0]
+    return lab, Person(product, f"ines{mark}")
+
+
 def ready(product: Product, count: int) -> dict[str, str]:
     """Sandboxes by seat, once all are there."""
     for _ in range(600):
@@ -137,12 +143,10 @@ def ready(product: Product, count: int) -> dict[str, str]:
 
 
 async def bench(product: Product, arguments: argparse.Namespace) -> None:
-    lab = re.findall(r"lab_\w+", product.manage("shell", "-v", "0", "-c", SEED % {"seats": arguments.seats}))[
-        0
-    ]
+    lab, ines = await asyncio.to_thread(planned, product, arguments.seats)
+    await asyncio.to_thread(ines.post, f"/labs/{lab}/do/open/")
     seats = await asyncio.to_thread(ready, product, arguments.seats)
     root = await asyncio.to_thread(Person, product, "prof")
-    ines = await asyncio.to_thread(Person, product, "ines")
     print(f"{len(seats)} seats; target: their wall costs <= 10 % of a core, <= 1 frame a second a viewer")
     print(f"{'viewers':>7}{'% of a core':>14}{'frames/s a viewer':>22}{'tiles/s':>20}")
     async with AsyncExitStack() as stack:

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 ROLE = "provision"
 CALM = 0.5
 """Seconds between two rounds of everything; the wave is looked at whenever something of ours is over."""
+LOOK = 0.1
+"""Seconds between two looks for the first seat of an idle queue: a click in another process puts it there."""
 BUSY = 0.1
 """The same while there is more to do."""
 LEASE = 600.0
@@ -89,9 +91,16 @@ def _turn(stop: threading.Event) -> None:
     due, labs = time.monotonic() + (BUSY if more else CALM), wave.Labs()
     while True:
         work.over.clear()
-        _safely(wave.go_on, labs)
-        work.over.wait(max(0, due - time.monotonic()))
+        is_idle = not _safely(wave.go_on, labs)
+        _rest(due, is_idle)
         if time.monotonic() >= due or stop.is_set():
+            return
+
+
+def _rest(due: float, is_idle: bool) -> None:
+    """Until it is time, something of ours is over, or the idle queue has its first seat."""
+    while (left := due - time.monotonic()) > 0:
+        if work.over.wait(min(left, LOOK)) or (is_idle and _safely(wave.is_wanted)):
             return
 
 

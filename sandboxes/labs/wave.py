@@ -15,6 +15,7 @@ from sandboxes.models import Status
 
 from . import seats
 from .models import Lab, LabStatus, Seat, SeatStatus
+from .models.seat import SeatQuerySet
 
 BEING_MADE = {Status.QUEUED.value}
 SPARE = 2
@@ -49,6 +50,11 @@ def go_on(labs: Labs) -> bool:
     return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0
 
 
+def is_wanted() -> bool:
+    """Whether a seat of an open lab waits."""
+    return _queue().order_by().exists()
+
+
 def most() -> int:
     """Seats that are being started at a time; launches and files together leave SPARE threads free."""
     threads = work.size("actions")
@@ -72,9 +78,14 @@ def _settle(seat: Seat) -> bool:
 
 def _waiting(room: int) -> Iterable[Seat]:
     """As many waiting seats of open labs as there is room for; mostly there is none, so keys first."""
-    rows = Seat.objects.waiting().filter(lab__status=LabStatus.OPEN)
+    rows = _queue()
     keys = list(rows.values_list("pk", flat=True)[:room]) if room > 0 else []
     return rows.filter(pk__in=keys).select_related("enrollment__user") if keys else ()
+
+
+def _queue() -> SeatQuerySet:
+    """Who waits, the longest first."""
+    return Seat.objects.waiting().filter(lab__status=LabStatus.OPEN)
 
 
 def _start(seat: Seat) -> bool:

@@ -125,6 +125,27 @@ def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
     assert not turn.is_alive()
 
 
+def test_the_first_seat_of_an_idle_queue_is_seen_though_nothing_of_ours_is_over(lab, monkeypatch):
+    """Who opens the lab is another process: it can set no event here."""
+    monkeypatch.setattr(provision, "CALM", 60)
+    stop, rested, rest = threading.Event(), threading.Event(), provision._rest
+
+    def resting(due, is_idle):
+        rested.set()
+        rest(due, is_idle)
+
+    monkeypatch.setattr(provision, "_rest", resting)
+    turn = threading.Thread(target=turned, args=(stop,))
+    turn.start()
+    assert rested.wait(20)
+    opening.open_lab(lab, PROF)
+    wait_until(lambda: statuses(lab) == {"ready": 2})
+    stop.set()
+    work.over.set()
+    turn.join(20)
+    assert not turn.is_alive()
+
+
 def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
     looked, chores = [], []
 
