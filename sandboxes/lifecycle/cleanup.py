@@ -66,6 +66,8 @@ PRUNE_EVERY = 3600.0
 CLEAR_EVERY = 60.0
 """Seconds between two looks at whether recordings are too old or too many."""
 LEASE_ROUNDS = 6
+AWAY = 1.0
+"""Seconds between two rounds while the engine is away: people wait for what that left half done."""
 
 
 @dataclass
@@ -73,7 +75,7 @@ class Report:
     """One round: when, how long, how many of each, and what went wrong (a sentence).
 
     ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None; ``held``
-    what the loop does not believe yet (see doubt.py).
+    what the loop does not believe yet (see doubt.py). ``is_away``: the engine did not do all it was asked.
     """
 
     at: datetime
@@ -82,6 +84,7 @@ class Report:
     error: str = ""
     engine: dict[str, Any] = field(default_factory=dict)
     held: str = ""
+    is_away: bool = False
 
     def as_json(self) -> dict[str, Any]:
         counts = {name: count for name, count in self.counts.items() if count}
@@ -107,6 +110,7 @@ def run_round(
     states = _containers(report)
     if states is not None:
         jobs = _begin(report, alive, now or report.at, expire)
+        endings = _do(report, "", lambda: commands.reap(alive), [])  # first: they count as running
         _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
         jobs += _do(report, "", _ended, []) or []
         _do(report, "full", _watch_disk)
@@ -115,7 +119,7 @@ def run_round(
         _wait(report, jobs, beat, patience)
         _do(report, "full", _watch_disk)
         _do(report, "terminals", lambda: terminals.reap(alive))
-        _do(report, "commands", lambda: commands.reap(alive))
+        _do(report, "commands", lambda: sum(one.result() for one in endings))
         _do(report, "", _look_around)
     beat()
     _do(report, "pulls", lambda: images.release_pulls(alive))
@@ -137,7 +141,7 @@ def _containers(report: Report) -> Sequence[ContainerState] | None:
     try:
         return get_engine().list()
     except EngineError as error:
-        report.error = str(error)
+        report.error, report.is_away = str(error), True
         return None
 
 
@@ -232,7 +236,7 @@ def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = No
     try:
         result = step()
     except EngineError as error:
-        report.error = report.error or str(error)
+        report.error, report.is_away = report.error or str(error), True
         return otherwise
     except Exception as error:
         log.exception("A step of the cleanup round failed")
@@ -263,8 +267,8 @@ def loop(interval: float, stop: threading.Event) -> None:
     clock = Clock()
     with _working():
         while not stop.is_set():
-            _round_in_role(interval, clock)
-            stop.wait(interval)
+            is_away = _round_in_role(interval, clock)
+            stop.wait(min(interval, AWAY) if is_away else interval)
 
 
 def once() -> Report:
@@ -294,8 +298,10 @@ def _working() -> Iterator[None]:
         process.leave()
 
 
-def _round_in_role(interval: float, clock: Clock) -> None:
+def _round_in_role(interval: float, clock: Clock) -> bool:
+    """Whether the engine was away for it."""
     seconds = max(LEASE_ROUNDS * interval, settings.SANDBOX_LEASE)
+    report = None
     try:
         if lease.acquire(ROLE, seconds):
             report = run_round(expire=clock.is_steady(), beat=lambda: lease.acquire(ROLE, seconds))
@@ -304,3 +310,4 @@ def _round_in_role(interval: float, clock: Clock) -> None:
         log.exception("A cleanup round failed")
     finally:
         close_old_connections()
+    return report is not None and report.is_away

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from concurrent.futures import Future
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -157,13 +158,13 @@ def _add(command: Command, origin: audit.Origin) -> None:
 # -- for the loop and the events ----------------------------------------------------------------
 
 
-def reap(alive: set[str]) -> int:
-    """End the commands of processes that have died, and say so in their records; returns how many.
+def reap(alive: set[str]) -> list[Future[bool]]:
+    """End the commands of processes that have died, and say so in their records; whether each was.
 
     In a paused sandbox nothing can be ended: they wait until it is resumed or ends.
     """
     rows = Command.objects.filter(status=CommandStatus.RUNNING).exclude(process__in=alive)
-    return sum(_reap(command) for command in rows.select_related("sandbox__owner"))
+    return [work.submit(_reap, command) for command in rows.select_related("sandbox__owner")]
 
 
 def _reap(command: Command) -> bool:

@@ -219,6 +219,17 @@ def test_the_command_of_a_dead_process_is_ended_and_says_why(running, engine, al
     assert is_quiet()
 
 
+def test_it_is_ended_before_the_round_waits_for_anything(running, engine, monkeypatch):
+    """After an engine that was away people may run no more of them until these are over."""
+    command = Command.objects.create(sandbox=running, argv=["sh"], time_limit=60, process="")
+    seen = []
+    monkeypatch.setattr(
+        cleanup, "_wait", lambda *rest: seen.append(Command.objects.get(pk=command.pk).status)
+    )
+    assert counted(cleanup.run_round()) == {"commands": 1}
+    assert seen == [CommandStatus.FAILED]
+
+
 def test_in_a_paused_sandbox_it_waits(paused, engine):
     Command.objects.create(sandbox=paused, argv=["sh"], time_limit=60, process="a-dead-process")
     assert is_quiet()

@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import cleanup, lease, process
 from sandboxes.management.commands.cleanup import told_to_stop
 from sandboxes.models import Event, Lease, Sandbox, Status
@@ -102,6 +103,43 @@ def test_the_loop_outlives_a_round_that_fails(pool, engine, monkeypatch):
     assert wait_until(lambda: len(rounds) > 2)
     stop.set()
     loop.join(10)
+
+
+class Stop:
+    """Ends the loop after its first round, and keeps for how long it would have rested."""
+
+    def __init__(self):
+        self.rests = []
+
+    def is_set(self):
+        return bool(self.rests)
+
+    def wait(self, seconds):
+        self.rests.append(seconds)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("interval", "fault", "rest"),
+    [
+        (10, None, 10),
+        (10, "list", cleanup.AWAY),
+        (10, "stats", 10),  # what a round does not need
+        (0.5, "list", 0.5),
+    ],
+)
+def test_while_the_engine_is_away_the_loop_looks_again_soon(engine, interval, fault, rest):
+    if fault:
+        engine.fail[fault] = Unreachable("away")
+    stop = Stop()
+    cleanup.loop(interval, stop)
+    assert stop.rests == [rest]
+
+
+def test_an_engine_that_goes_away_within_a_round_is_away_too(engine, running, monkeypatch):
+    engine.fail["images"] = Unreachable("away")
+    monkeypatch.setattr(cleanup, "_looking", cleanup.Every(60))
+    assert cleanup.run_round().is_away
 
 
 def test_one_round_on_request(running, engine, capsys):

@@ -275,7 +275,7 @@ def test_a_stream_that_breaks_leaves_the_end_to_the_loop(run, engine, running, m
     assert command.is_running
     assert command.reason == execution.NOT_ANSWERING
     assert bytes(command.stdout) == b"some"
-    assert commands.reap({"me"}) == 1
+    assert [one.result() for one in commands.reap({"me"})] == [True]
     command.refresh_from_db()
     assert (command.status, command.reason) == (
         CommandStatus.FAILED,
