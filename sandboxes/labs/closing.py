@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from sandboxes.lifecycle import actions, audit, transitions, work
+from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
@@ -23,8 +24,8 @@ KEPT = timedelta(days=1)
 HERE = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.READY, SeatStatus.FAILED)
 EVERY = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner", "sandbox__image")
 
-_in_hand: set[str] = set()
-"""Seats that a thread of this process is closing."""
+_in_hand = InHand("saves")
+"""Seats that are being closed."""
 _put_off: set[str] = set()
 """Seats of which the last try came to nothing: the engine was away."""
 
@@ -187,7 +188,7 @@ def go_on() -> bool:
         if not left.exists():
             _finish(lab)
     begun |= _save_again()
-    return bool((begun | _in_hand) - _put_off)
+    return bool((begun | _in_hand.keys()) - _put_off)
 
 
 def is_busy() -> bool:
@@ -216,11 +217,10 @@ def _save_again() -> set[str]:
 
 def _close_some(rows: QuerySet[Seat]) -> set[str]:
     """Have threads close some of these, WAVE of all labs at a time, none by two; those that were begun."""
-    busy = set(_in_hand)  # first: whose thread is through by now is through in its row too
+    busy = _in_hand.keys()
     some = rows.exclude(pk__in=busy).select_related(*EVERY)[: max(WAVE - len(busy), 0)]
     for seat in some:
-        _in_hand.add(seat.pk)
-        work.submit(_close, seat, pool="saves")
+        _in_hand.begin(seat.pk, _close, seat)
     return {seat.pk for seat in some}
 
 
@@ -230,7 +230,6 @@ def _close(seat: Seat) -> None:
         is_through = close_seat(seat)
     finally:
         (_put_off.discard if is_through else _put_off.add)(seat.pk)
-        _in_hand.discard(seat.pk)
 
 
 def close_seat(seat: Seat) -> bool:

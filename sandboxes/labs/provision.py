@@ -91,8 +91,7 @@ def _turn(stop: threading.Event) -> None:
     due, labs = time.monotonic() + (BUSY if more else CALM), wave.Labs()
     while True:
         work.over.clear()
-        is_idle = not _safely(wave.go_on, labs)
-        _rest(due, is_idle)
+        _rest(due, is_idle=_safely(wave.go_on, labs) is False)
         if time.monotonic() >= due or stop.is_set():
             return
 
@@ -104,10 +103,11 @@ def _rest(due: float, is_idle: bool) -> None:
             return
 
 
-def _safely(do: Callable[..., bool], *args: object) -> bool:
+def _safely(do: Callable[..., bool], *args: object) -> bool | None:
+    """What it says; None when it broke."""
     try:
         return do(*args)
     except Exception:
         log.exception("A round of provisioning broke")
         connection.close()
-        return False
+        return None

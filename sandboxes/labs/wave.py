@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from django.conf import settings
 
 from sandboxes.lifecycle import work
+from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Status
 
 from . import seats
@@ -21,8 +22,8 @@ BEING_MADE = {Status.QUEUED.value}
 SPARE = 2
 """Threads that a wave leaves to what people do by hand, however large it may be."""
 
-_in_hand: set[str] = set()
-"""Seats that a thread of this process is getting ready."""
+_in_hand = InHand("actions")
+"""Seats that are being made ready."""
 
 
 class Labs(dict[str, Lab]):
@@ -42,7 +43,7 @@ class Labs(dict[str, Lab]):
 
 def go_on(labs: Labs) -> bool:
     """Settle what is over and start what has room; whether something is being started."""
-    busy = set(_in_hand)  # first: whose thread is through by now is through in its row too
+    busy = _in_hand.keys()
     begun = dict(Seat.objects.starting().order_by().values_list("pk", "sandbox__status"))
     changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in busy]
     left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
@@ -71,8 +72,7 @@ def _settle(seat: Seat) -> bool:
     if seat.sandbox is None or seat.sandbox.status != Status.RUNNING:
         seats.settle(seat)
     else:
-        _in_hand.add(seat.pk)
-        work.submit(seats.settle, seat).add_done_callback(lambda _: _in_hand.discard(seat.pk))
+        _in_hand.begin(seat.pk, seats.settle, seat)
     return seat.status != SeatStatus.STARTING
 
 

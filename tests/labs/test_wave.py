@@ -118,15 +118,12 @@ def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
     opening.open_lab(lab, PROF)
     turn = threading.Thread(target=turned, args=(stop,))
     turn.start()
-    wait_until(lambda: statuses(lab) == {"ready": 2})
-    stop.set()
-    work.submit(int)
-    turn.join(20)
-    assert not turn.is_alive()
+    assert wait_until(lambda: statuses(lab) == {"ready": 2})
+    end(turn, stop)
 
 
 def test_the_first_seat_of_an_idle_queue_is_seen_though_nothing_of_ours_is_over(lab, monkeypatch):
-    """Who opens the lab is another process: it can set no event here."""
+    """Who opens the lab is another process: it can set no event here; nor does a launch without a pool."""
     monkeypatch.setattr(provision, "CALM", 60)
     stop, rested, rest = threading.Event(), threading.Event(), provision._rest
 
@@ -139,11 +136,30 @@ def test_the_first_seat_of_an_idle_queue_is_seen_though_nothing_of_ours_is_over(
     turn.start()
     assert rested.wait(20)
     opening.open_lab(lab, PROF)
-    wait_until(lambda: statuses(lab) == {"ready": 2})
+    assert wait_until(lambda: statuses(lab) == {"starting": 2})
+    end(turn, stop)
+
+
+def end(turn, stop):
+    """Have the turn end: it hears of it whenever it rests."""
     stop.set()
-    work.over.set()
-    turn.join(20)
-    assert not turn.is_alive()
+    assert wait_until(lambda: work.over.set() or not turn.is_alive())
+
+
+@pytest.mark.parametrize("came", [None, True])
+def test_a_wave_that_broke_or_goes_on_is_not_looked_at_ten_times_a_second(db, came, monkeypatch):
+    rests = []
+
+    def broken(labs):
+        if came is None:
+            raise RuntimeError("broken")
+        return came
+
+    monkeypatch.setattr(provision, "CALM", 0.01)
+    monkeypatch.setattr(wave, "go_on", broken)
+    monkeypatch.setattr(provision, "_rest", lambda due, is_idle: rests.append(is_idle))
+    provision._turn(threading.Event())
+    assert set(rests) == {False}
 
 
 def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
