@@ -214,7 +214,7 @@ def crowd(product: Product, count: int) -> bool:
     sessions = signed_in(product, lab)
     ines.post(f"/labs/{lab}/do/open/")
     seats = look(product, lab)
-    mine = seats[0]["pk"]
+    mine = min(seats, key=lambda seat: seat["enrollment_id"])["pk"]  # the first student's
     paths = ("/sandboxes/", f"/labs/{lab}/", f"/seats/{mine}/")
     readers = [Reader(person, path) for person, path in zip(people, paths, strict=True)]
     with waiting(product, seats, sessions):

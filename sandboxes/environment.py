@@ -69,8 +69,8 @@ def number(name: str, default: float, least: float = 0, most: float = math.inf) 
     return value
 
 
-def whole(name: str, default: int, least: int = 0) -> int:
-    return int(number(name, default, least))
+def whole(name: str, default: int, least: int = 0, most: float = math.inf) -> int:
+    return int(number(name, default, least, most))
 
 
 def size(name: str, default: str) -> int:

@@ -75,7 +75,7 @@ class Report:
     """One round: when, how long, how many of each, and what went wrong (a sentence).
 
     ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None; ``held``
-    what the loop does not believe yet (see doubt.py). ``is_away``: the engine did not do all it was asked.
+    what the loop does not believe yet (see doubt.py). ``is_away``: it did not say which containers there are.
     """
 
     at: datetime
@@ -109,8 +109,8 @@ def run_round(
     alive = process.alive()
     states = _containers(report)
     if states is not None:
-        jobs = _begin(report, alive, now or report.at, expire)
         endings = _do(report, "", lambda: commands.reap(alive), [])  # first: they count as running
+        jobs = _begin(report, alive, now or report.at, expire)
         _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
         jobs += _do(report, "", _ended, []) or []
         _do(report, "full", _watch_disk)
@@ -119,7 +119,7 @@ def run_round(
         _wait(report, jobs, beat, patience)
         _do(report, "full", _watch_disk)
         _do(report, "terminals", lambda: terminals.reap(alive))
-        _do(report, "commands", lambda: sum(one.result() for one in endings))
+        _count(report, endings, beat, patience)
         _do(report, "", _look_around)
     beat()
     _do(report, "pulls", lambda: images.release_pulls(alive))
@@ -200,6 +200,14 @@ def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], patience: fl
         report.counts[count if went_well else "failed"] += 1
 
 
+def _count(report: Report, endings: list[Future[int]], beat: Callable[[], Any], patience: float) -> None:
+    """Wait for the ends of commands, as for what was begun."""
+    end = time.monotonic() + patience
+    for job in endings:
+        _do(report, "commands", lambda job=job: work.outcome(job, max(end - time.monotonic(), 0)))  # type: ignore[misc]
+        beat()
+
+
 def _look_around() -> None:
     """Now and then: which images are here, and what the engine says of itself."""
     if _looking.is_due():
@@ -236,7 +244,7 @@ def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = No
     try:
         result = step()
     except EngineError as error:
-        report.error, report.is_away = report.error or str(error), True
+        report.error = report.error or str(error)
         return otherwise
     except Exception as error:
         log.exception("A step of the cleanup round failed")

@@ -17,6 +17,7 @@ from sandboxes.live import output
 from sandboxes.models import Command, CommandStatus, Outcome, Sandbox, Status, User
 
 from . import audit, execution, limits, process, quotas, refusals, transitions, truth, work
+from .in_hand import InHand
 from .refusals import Refused
 from .transitions import TABLE
 
@@ -28,6 +29,9 @@ WAIT = 0.4
 NEAR = timedelta(seconds=5)
 """How far apart the kernel's word and a command's end may come."""
 
+INTERRUPTED = "what ran it was interrupted, so it was ended"
+_in_hand = InHand("actions")
+"""Sandboxes in which commands are being ended."""
 _BLOCKING = {"stop", "restart", "remove", "pause"}
 
 
@@ -158,22 +162,29 @@ def _add(command: Command, origin: audit.Origin) -> None:
 # -- for the loop and the events ----------------------------------------------------------------
 
 
-def reap(alive: set[str]) -> list[Future[bool]]:
-    """End the commands of processes that have died, and say so in their records; whether each was.
+def reap(alive: set[str]) -> list[Future[int]]:
+    """End the commands of processes that have died, and say so in their records; how many in each sandbox.
 
-    In a paused sandbox nothing can be ended: they wait until it is resumed or ends.
+    In a paused sandbox nothing can be ended: they wait until it is resumed or ends. Sandboxes are seen to
+    side by side, or one that is slow would hold up all; in each one after the other.
     """
     rows = Command.objects.filter(status=CommandStatus.RUNNING).exclude(process__in=alive)
-    return [work.submit(_reap, command) for command in rows.select_related("sandbox__owner")]
+    left: dict[str, list[Command]] = {}
+    for command in rows.exclude(sandbox__in=_in_hand.keys()).select_related("sandbox__owner"):
+        left.setdefault(command.sandbox_id, []).append(command)
+    return [_in_hand.begin(pk, _reap_all, some) for pk, some in left.items()]
+
+
+def _reap_all(some: list[Command]) -> int:
+    return sum(_reap(command) for command in some)
 
 
 def _reap(command: Command) -> bool:
-    if command.sandbox.status in (Status.RUNNING, Status.PAUSED):
-        if not execution.end_processes(command.sandbox.native_id, command.marker):
-            return False
-        reason = "what ran it was interrupted, so it was ended"
-    else:
-        reason = execution.with_its_sandbox(command.sandbox)
+    sandbox = transitions.fresh(command.sandbox_id) or command.sandbox
+    is_there = sandbox.status in (Status.RUNNING, Status.PAUSED)
+    if is_there and not execution.end_processes(sandbox.native_id, command.marker):
+        return False
+    reason = execution.with_its_sandbox(sandbox) or INTERRUPTED
     return execution.finish(command, CommandStatus.FAILED, reason, audit.CLEANUP)
 
 

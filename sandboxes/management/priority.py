@@ -16,13 +16,15 @@ GROUP = Path("/proc/self/autogroup")
 
 
 def change(niceness: int) -> None:
-    """Add ``niceness`` (-20 to 19; less goes first) to this process and its session, which should be its own.
+    """Add ``niceness`` (-20 to 19; less goes first) to this process, and to its session if that is its own.
 
     Less takes root or CAP_SYS_NICE. Without it nothing is changed, and nothing said: it is not missed on a
     machine with time to spare.
     """
     with contextlib.suppress(OSError):
         os.nice(niceness)
+    if os.getsid(0) != os.getpid():  # somebody's shell, which goes on when we have ended
+        return
     with contextlib.suppress(OSError):  # no such thing here, or not ours to change
         found = re.search(r"nice (-?\d+)", GROUP.read_text())
         GROUP.write_text(str(max(-20, min(19, int(found[1]) + niceness))) if found else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -24,26 +23,12 @@ class KnownRefusal(PermissionDenied):
 class Requests:
     """Gives each request an id, which the answer names; a PermissionDenied goes on record."""
 
-    sync_capable = async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Any:
-        if self.is_async:
-            return self.answer(request)
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         known = begin(request)
         response = self.get_response(request)
-        request_ids.current.reset(known)
-        return told(request, response)
-
-    async def answer(self, request: HttpRequest) -> HttpResponseBase:
-        """The same for a server that speaks ASGI."""
-        known = begin(request)
-        response = await self.get_response(request)
         request_ids.current.reset(known)
         return told(request, response)
 

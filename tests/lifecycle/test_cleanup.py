@@ -1,14 +1,17 @@
 """One round puts right what a crash, an absence or another hand left; a second one finds nothing to do."""
 
+import threading
 from dataclasses import replace
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import actions, cleanup, clock, commands, process
-from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Status
+from sandboxes.lifecycle import actions, cleanup, clock, commands, execution, process
+from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Sandbox, Status
 from tests.fakes.engine import STARTER, Script
+from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import (
     ALICE,
     change,
@@ -219,15 +222,65 @@ def test_the_command_of_a_dead_process_is_ended_and_says_why(running, engine, al
     assert is_quiet()
 
 
-def test_it_is_ended_before_the_round_waits_for_anything(running, engine, monkeypatch):
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_no_removal_however_many_are_under_way(pool, launch, engine, settings):
     """After an engine that was away people may run no more of them until these are over."""
-    command = Command.objects.create(sandbox=running, argv=["sh"], time_limit=60, process="")
-    seen = []
-    monkeypatch.setattr(
-        cleanup, "_wait", lambda *rest: seen.append(Command.objects.get(pk=command.pk).status)
-    )
-    assert counted(cleanup.run_round()) == {"commands": 1}
-    assert seen == [CommandStatus.FAILED]
+    settings.SANDBOX_WORKERS = 3
+    engine.gate["remove"] = threading.Event()
+    for number in range(5):
+        overdue(up(launch, f"over-{number}"))
+    left = Command.objects.create(sandbox=up(launch, "mine"), argv=["sh"], time_limit=60, process="")
+    round_ = threading.Thread(target=rounded)
+    round_.start()
+    assert wait_until(lambda: Command.objects.get(pk=left.pk).status == CommandStatus.FAILED)
+    assert Sandbox.objects.filter(pending="remove").count() == 5
+    engine.gate["remove"].set()
+    round_.join(20)
+    assert not round_.is_alive()
+
+
+def up(launch, name):
+    """One that runs."""
+    pk = launch(name=name).pk
+    assert wait_until(lambda: Sandbox.objects.get(pk=pk).status == Status.RUNNING)
+    return Sandbox.objects.get(pk=pk)
+
+
+def rounded():
+    """A round in a thread that leaves no connection behind."""
+    try:
+        cleanup.run_round()
+    finally:
+        connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_sandbox_that_is_slow_holds_up_neither_the_others_nor_the_loop(pool, launch, engine, monkeypatch):
+    slow, quick = up(launch, "slow"), up(launch, "quick")
+    held, tried, end_all = threading.Event(), [], execution.end_processes
+
+    def slowly(native_id, marker):
+        tried.append(native_id)
+        return held.wait(20) if native_id == slow.native_id else end_all(native_id, marker)
+
+    monkeypatch.setattr(execution, "end_processes", slowly)
+    for sandbox in [slow] * 9 + [quick]:
+        Command.objects.create(sandbox=sandbox, argv=["sh"], time_limit=60, process="")
+    for _ in range(2):  # what is in hand is not begun again
+        cleanup.run_round(patience=0.5)
+    assert quick.commands.get().status == CommandStatus.FAILED
+    assert tried.count(slow.native_id) == 1
+    held.set()
+    assert wait_until(lambda: set(slow.commands.values_list("status", flat=True)) == {"failed"})
+
+
+def test_what_ended_with_its_sandbox_says_so(running, engine):
+    """The round has not yet seen that the sandbox is gone."""
+    command = Command.objects.create(sandbox=running, argv=["sh"], time_limit=60, process="a-dead-process")
+    engine.remove(running.native_id)
+    cleanup.run_round()
+    command.refresh_from_db()
+    assert command.reason.startswith("ended with its sandbox: ")
 
 
 def test_in_a_paused_sandbox_it_waits(paused, engine):

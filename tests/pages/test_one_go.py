@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
-from asgiref.sync import SyncToAsync, sync_to_async
+from asgiref.sync import SyncToAsync, iscoroutinefunction, sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from django.test import Client
 from django.urls import reverse
@@ -55,25 +53,5 @@ async def test_a_page_goes_to_a_thread_once(client, alice, running, to_threads):
     assert len(to_threads) <= ENOUGH, to_threads
 
 
-@pytest.mark.django_db(transaction=True)
-async def test_middlewares_and_view_share_a_thread_which_is_not_the_loops(client, settings, monkeypatch):
-    seen: list[int] = []
-    settings.MIDDLEWARE = [f"{__name__}.Seen", *settings.MIDDLEWARE, f"{__name__}.Seen"]
-    monkeypatch.setattr(Seen, "threads", seen, raising=False)
-    assert (await get("/healthz", client))[0] == 200
-    assert len(seen) == 2
-    assert len(set(seen)) == 1
-    assert threading.get_ident() not in seen
-
-
-class Seen:
-    """A middleware that notes its thread."""
-
-    threads: list[int]
-
-    def __init__(self, get_response):
-        self.get_response = get_response
-
-    def __call__(self, request):
-        self.threads.append(threading.get_ident())
-        return self.get_response(request)
+def test_what_is_around_the_views_is_no_coroutine():
+    assert not iscoroutinefunction(Pages()._middleware_chain)
