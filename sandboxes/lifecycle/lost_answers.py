@@ -8,19 +8,24 @@ from .transitions import TABLE
 
 FACTS = {"answer": "lost"}
 """Stands in the outcome of an act that the engine did not answer."""
+LATELY = 50
+"""Acts that are looked at; more in a row do not all fail."""
 _ACTS = [f"sandbox.{action}" for action in TABLE]
 
 
 def sentence(sandbox: Sandbox, status: Status) -> str:
-    """Why it is so now, where the latest act asked for this and had no answer; else empty.
+    """Why it is so now, where an act without an answer asked for it and none has succeeded since; else empty.
 
-    It says no more than is known: somebody else may have done it since.
+    It says no more than is known: somebody else may have done it.
     """
-    acts = Event.objects.filter(sandbox_id=sandbox.pk, action__in=_ACTS).exclude(outcome=Outcome.REQUESTED)
-    last = acts.order_by("-id").values("action", "detail", "actor_name").first()
-    if last is None or not FACTS.items() <= (last["detail"] or {}).items():
-        return ""
-    action = TABLE[last["action"].removeprefix("sandbox.")]
-    if action.target != status:
-        return ""
-    return f"{last['actor_name']} asked to {action.action} it; the engine's answer was lost"
+    acts = Event.objects.filter(sandbox_id=sandbox.pk, action__in=_ACTS).order_by("-id")
+    ended = acts.filter(outcome__in=(Outcome.OK, Outcome.FAILED)).values(
+        "action", "outcome", "detail", "actor_name"
+    )
+    for act in ended[:LATELY]:
+        if act["outcome"] == Outcome.OK:
+            break
+        action = TABLE[act["action"].removeprefix("sandbox.")]
+        if action.target == status and FACTS.items() <= (act["detail"] or {}).items():
+            return f"{act['actor_name']} asked to {action.action} it; the engine's answer was lost"
+    return ""

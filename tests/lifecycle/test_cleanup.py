@@ -233,7 +233,7 @@ def test_it_waits_for_no_removal_however_many_are_under_way(pool, launch, engine
     round_ = threading.Thread(target=rounded)
     round_.start()
     assert wait_until(lambda: Command.objects.get(pk=left.pk).status == CommandStatus.FAILED)
-    assert Sandbox.objects.filter(pending="remove").count() == 5
+    assert wait_until(lambda: Sandbox.objects.filter(pending="remove").count() == 5)
     engine.gate["remove"].set()
     round_.join(20)
     assert not round_.is_alive()

@@ -44,6 +44,20 @@ def test_the_next_act_finds_it_so_too(running, ask):
     assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
 
 
+def test_what_failed_since_hides_nothing(running, engine, ask):
+    """People press on while the engine is away."""
+    ask("remove")
+    engine.away = TimedOut("slow")
+    for action in ("pause", "stop"):
+        assert not actions.act(running, action, ALICE, wait=None).done
+    engine.away = None
+    assert [row[:2] for row in trail(running)][-1] == ("sandbox.stop", "failed")
+    older(running, minutes=2)
+    cleanup.run_round()
+    running.refresh_from_db()
+    assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+
+
 def test_another_state_than_what_was_asked_for_is_not_explained_by_it(running, engine, ask):
     ask("pause")
     engine.remove_by_hand(running.native_id)
