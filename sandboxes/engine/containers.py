@@ -39,6 +39,10 @@ _OVER = (ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.DEAD)
 _ALIVE = (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
 
 
+class Moved(EngineError):
+    """A reference means another image than it did."""
+
+
 class Containers:
     """The part of the Engine that is about whole containers."""
 
@@ -47,15 +51,25 @@ class Containers:
     starts: Starts
     install: str
     network: str
+    known_images: dict[str, ImageFacts]
+    """By reference; see ``_remember``."""
 
     def create(self, spec: ContainerSpec) -> str:
-        image = self._image_facts(spec.image)
+        known = self.known_images.get(spec.image)
+        if known is not None:
+            with suppress(Moved):
+                return self._create(spec, known, is_sure=False)
+        return self._create(spec, self._image_facts(spec.image))
+
+    def _create(self, spec: ContainerSpec, image: ImageFacts, is_sure: bool = True) -> str:
+        """Raises Moved, and nothing stays, where the image is another by now than one that is not sure."""
         config = create_config(spec, self.install, image, self.network)
         if spec.network != "none":
             self._ensure_network()
         native_id = self._create_or_take_over(spec, config)
         try:
-            self._compare(native_id, config)
+            made_of = self._compare(native_id, config)
+            self._remember(spec.image, image, made_of, is_sure)
             self._ensure_user(native_id, spec, image)
         except Unreachable:  # concludes nothing: the next attempt takes it over
             raise
@@ -141,7 +155,16 @@ class Containers:
                 raise Conflict("A container of that name exists, and it is not ours.", name)
             return str(found["Id"])
 
-    def _compare(self, native_id: str, config: Raw) -> None:
+    def _remember(self, reference: str, image: ImageFacts, made_of: str, is_sure: bool) -> None:
+        """What is known of an image is believed until a container turns out to be of another one."""
+        if made_of == image.id:
+            self.known_images[reference] = image
+        elif not is_sure:
+            self.known_images.pop(reference, None)
+            raise Moved("The image has become another one.", reference)
+
+    def _compare(self, native_id: str, config: Raw) -> str:
+        """The id of the image it was made of. Raises Mismatch where a knob is not as asked."""
         with self.connection.control(reading=True) as api:
             made = api.inspect_container(native_id)
             found = differences(config, made)
@@ -150,6 +173,7 @@ class Containers:
         if found:
             sentence = "The engine made a container that differs from what was asked."
             raise Mismatch(sentence, "; ".join(found))
+        return str(made.get("Image"))
 
     def _ensure_user(self, native_id: str, spec: ContainerSpec, image: ImageFacts) -> None:
         """The user is not root under another name, and the working directory is theirs."""

@@ -97,6 +97,7 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
         self.wires = Wires()
         self.starts = Starts()
         self.begun = Begun()
+        self.known_images = {}
         self.terminal_threads = ThreadPoolExecutor(16, thread_name_prefix="terminal")
         self.wrapped_threads = ThreadPoolExecutor(600, thread_name_prefix="terminal-tls")
 

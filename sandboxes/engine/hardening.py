@@ -61,16 +61,17 @@ _NEVER = (
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image says of itself that matters here: its user, its working directory."""
+    """What an image says of itself that matters here: its user, its working directory, which one it is."""
 
     user: str = ""
     workdir: str = ""
+    id: str = ""
 
     @classmethod
     def of(cls, inspected: Raw) -> ImageFacts:
         """From ``GET /images/{name}/json``."""
         config = inspected.get("Config") or {}
-        return cls(config.get("User") or "", config.get("WorkingDir") or "")
+        return cls(config.get("User") or "", config.get("WorkingDir") or "", inspected.get("Id") or "")
 
     @property
     def is_root(self) -> bool:

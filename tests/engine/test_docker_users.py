@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandboxes.engine import starter
-from sandboxes.engine.base import Unsupported
+from sandboxes.engine.base import ImageMissing, Unsupported
 from sandboxes.engine.busybox import find
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL, Sandboxes, run
@@ -59,6 +59,28 @@ def test_root_by_any_number_is_the_student(real: Sandboxes, user: str):
         native_id = real.running(image=image)
         assert run(real.engine, native_id, "id", "-u")[0] == b"1000\n"
         real.clear()
+
+
+def test_an_image_that_becomes_another_is_looked_at_again(real: Sandboxes):
+    """Two builds under one reference: who runs inside is as the second has it; the first leaves nothing."""
+    tar, users = starter.tarball(*find()), []
+    for user in ("1234", "1234", "4321:4321"):
+        with imported(real.engine, "moves", tar, [f"USER {user}"]) as image:
+            native_id = real.running(image=image)
+            users.append(run(real.engine, native_id, "id", "-u")[0])
+            assert real.engine.known_images[image].user == user
+            assert len(real.engine.list()) == 1
+            real.clear()
+    assert users == [b"1234\n", b"1234\n", b"4321\n"]
+
+
+def test_an_image_that_is_gone_is_missing_though_it_was_known(real: Sandboxes):
+    with imported(real.engine, "goes", starter.tarball(*find()), ["USER 1234"]) as image:
+        real.running(image=image)
+        real.clear()
+    assert image in real.engine.known_images
+    with pytest.raises(ImageMissing):
+        real.created(real.spec(image=image))
 
 
 def test_root_by_another_name_is_refused_and_nothing_stays(real: Sandboxes):
