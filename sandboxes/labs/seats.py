@@ -150,7 +150,7 @@ def start_over(seat: Seat, origin: audit.Origin) -> bool:
 # -- out of the queue ---------------------------------------------------------------------------
 
 
-def start(seat: Seat, origin: audit.Origin | None = None) -> None:
+def start(seat: Seat, origin: audit.Origin | None = None, after: actions.After | None = None) -> None:
     """Launch the sandbox of a seat that is being started. Done again after a crash it is still one."""
     version = seat.lab.version
     try:
@@ -159,10 +159,16 @@ def start(seat: Seat, origin: audit.Origin | None = None) -> None:
             memory=version.memory, cpus=version.cpus, pids=version.pids, network=version.network,
             lifetime=_lifetime(seat), launch_key=f"{seat.pk}-{seat.generation}",
             recording=recorded.asked(version), lent=True, isolation=version.isolation, idle=version.idle,
+            after=after,
         )  # fmt: skip
     except Refused as refusal:
         fail(seat, str(refusal))
         return
+    give(seat, sandbox)
+
+
+def give(seat: Seat, sandbox: Sandbox) -> None:
+    """This is its sandbox, unless it has been started over since."""
     Seat.objects.filter(pk=seat.pk, generation=seat.generation).update(sandbox=sandbox)
     seat.sandbox = sandbox
 

@@ -6,13 +6,15 @@ what is being started, and whole rows only of what has changed.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from django.conf import settings
 
 from sandboxes.lifecycle import work
 from sandboxes.lifecycle.in_hand import InHand
-from sandboxes.models import Status
+from sandboxes.models import Sandbox, Status
 
 from . import seats
 from .models import Lab, LabStatus, Seat, SeatStatus
@@ -92,5 +94,22 @@ def _start(seat: Seat) -> bool:
     """Whether it was ours to start, and still is being started then: a launch may be refused."""
     if not seats.change(seat, SeatStatus.WAITING, SeatStatus.STARTING):
         return False
-    seats.start(seat)
+    seats.start(seat, after=Maker(copy.copy(seat)) if work.size("actions") else None)
     return seat.status == SeatStatus.STARTING
+
+
+@dataclass
+class Maker:
+    """The thread that made a sandbox knows all of it and makes its seat ready; ``go_on`` sees to the rest."""
+
+    seat: Seat
+
+    def begin(self) -> None:
+        _in_hand.add(self.seat.pk)
+
+    def end(self, sandbox: Sandbox) -> None:
+        try:
+            seats.give(self.seat, sandbox)
+            seats.settle(self.seat)
+        finally:
+            _in_hand.discard(self.seat.pk)

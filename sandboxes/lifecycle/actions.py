@@ -21,11 +21,11 @@ from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
 from . import audit, budget, fullness, host, process, quotas, refusals, steps, transitions, usage, work
-from .launching import launch, reserve
+from .launching import After, launch, reserve
 from .refusals import Refused
 from .transitions import TABLE, Claim
 
-__all__ = ["Refused", "Result", "act", "extend", "launch", "pause", "redo", "remove", "restart",
+__all__ = ["After", "Refused", "Result", "act", "extend", "launch", "pause", "redo", "remove", "restart",
            "resume", "start", "stop"]  # fmt: skip
 
 WAIT = 0.8

@@ -116,9 +116,9 @@ def _reason(sandbox: Sandbox, status: Status | None, state: ContainerState) -> s
 
 
 def failed(mine: Claim, error: BaseException, **columns: Any) -> Ending:
-    """It could not be started; the reason says why, and what to do."""
+    """It could not be started; the reason says why, and what to do, unless that is for who lent it to say."""
     known = error if isinstance(error, EngineError) else EngineError(OURS)
-    reason = f"{known} {advice(error)}"
+    reason = str(known) if mine.sandbox.lent else f"{known} {advice(error)}"
     columns |= {"reason": reason, "detail": known.detail, "outcome": Outcome.FAILED}
     if not transitions.settle(mine, Status.FAILED, **columns):
         return lost(mine)

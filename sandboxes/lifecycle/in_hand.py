@@ -25,14 +25,22 @@ class InHand:
 
     def begin(self, key: str, do: Callable[..., Any], *args: Any) -> Future[Any]:
         """Have a thread ``do(*args)``; the key is in hand until that is over, however it ends."""
-        self._keys.add(key)
+        self.add(key)
         try:
             job = work.submit(do, *args, pool=self._pool)
         except BaseException:
-            self._keys.discard(key)
+            self.discard(key)
             raise
-        job.add_done_callback(lambda _: self._keys.discard(key))
+        job.add_done_callback(lambda _: self.discard(key))
         return job
+
+    def add(self, key: str) -> None:
+        """It is in hand until it is discarded, in a job of the caller's own."""
+        self._keys.add(key)
+
+    def discard(self, key: str) -> None:
+        """It is over."""
+        self._keys.discard(key)
 
     def forget(self) -> None:
         """As another process would: nothing is in hand."""

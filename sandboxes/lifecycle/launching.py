@@ -6,7 +6,7 @@ import copy
 import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -40,6 +40,18 @@ Wish = dict[str, Any]
 """What was asked for, by column; None where the image is to say."""
 
 
+class After(Protocol):
+    """Who wants to be there when a thread has made a sandbox. It dies with the process, so it may save time
+    and nothing else."""
+
+    def begin(self) -> None:
+        """Before the thread begins; not where nothing is to be made, for whatever reason."""
+
+    def end(self, sandbox: Sandbox) -> None:
+        """Once that thread is through with it, in that thread, with a row of its own: it runs, has failed, or
+        waits for a pull."""
+
+
 @dataclass(frozen=True)
 class Terms:
     """What else a launch says; see ``launch``."""
@@ -50,6 +62,7 @@ class Terms:
     lent: bool
     isolation: str | None
     idle: int | None
+    after: After | None
 
 
 def launch(
@@ -71,18 +84,19 @@ def launch(
     lent: bool = False,
     isolation: str | None = None,
     idle: int | None = None,
+    after: After | None = None,
 ) -> Sandbox:
     """Put a new sandbox on record and have it made; the record is there before the container.
 
     What is left out is as the image has it; ``recording`` is asked for beside the image's own and the
     install's, and ``isolation`` (standard, strict) beside the image's: the strictest holds. ``idle``:
     seconds without use after which it is stopped, 0 for never. The same ``launch_key`` of the same owner
-    returns the first sandbox; ``lent``: it counts in no quota of the owner's. Raises Refused (on record
-    by then) for input at fault or a full quota. Not inside a transaction.
+    returns the first sandbox; ``lent``: it counts in no quota of the owner's; ``after``: who wants to be
+    there. Raises Refused (on record by then) for input at fault or a full quota. Not inside a transaction.
     """
     wish = {"name": name, "memory": memory, "cpus": cpus, "pids": pids, "lifetime": lifetime,
             "network": network, "workdir": workdir, "environment": environment}  # fmt: skip
-    terms = Terms(_key(launch_key), bool(auto_remove), recording, lent, isolation, idle)
+    terms = Terms(_key(launch_key), bool(auto_remove), recording, lent, isolation, idle, after)
     return _launched(owner, terms.key) or _order(owner, image, origin, wish, terms)
 
 
@@ -100,7 +114,9 @@ def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: W
         if known is None:
             raise
         return known
-    return _made(sandbox, mine) if room is not None or not budget.is_set() else _queued(sandbox, mine)
+    if room is None and budget.is_set():
+        return _queued(sandbox, mine)
+    return _made(sandbox, mine, terms.after)
 
 
 def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -> Sandbox:
@@ -116,11 +132,21 @@ def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -
     return sandbox
 
 
-def _made(sandbox: Sandbox, mine: Claim) -> Sandbox:
+def _made(sandbox: Sandbox, mine: Claim, after: After | None) -> Sandbox:
     """Have it made. What comes back is the caller's own: the job goes on with ``sandbox``."""
     as_born = copy.copy(sandbox)
-    job = work.submit(steps.run, mine)
+    if after:
+        after.begin()
+    job = work.submit(_make, mine, after)
     return sandbox if job.done() else as_born
+
+
+def _make(mine: Claim, after: After | None) -> steps.Later:
+    try:
+        return steps.run(mine)
+    finally:
+        if after:
+            after.end(mine.sandbox)
 
 
 def _queued(sandbox: Sandbox, mine: Claim) -> Sandbox:

@@ -48,7 +48,7 @@ def test_a_launch_is_on_record_in_its_course_from_the_first_line(lab, course):
 def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
     """Marked as starting, and then nothing: the next round launches it, once."""
     opening.open_lab(lab, PROF)
-    monkeypatch.setattr(seats, "start", lambda seat: None)
+    monkeypatch.setattr(seats, "start", lambda seat, after: None)
     wave.go_on(wave.Labs())
     assert statuses(lab) == {"starting": 2}
     monkeypatch.undo()

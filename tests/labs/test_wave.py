@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.urls import reverse
 
+from sandboxes.engine.base import EngineError
 from sandboxes.labs import files, opening, provision, seats, wave
 from sandboxes.lifecycle import work
 from sandboxes.models import Event, Image, Sandbox, Status
@@ -47,6 +48,34 @@ def test_a_place_that_becomes_free_is_filled_in_the_same_round(lab, settings):
     assert statuses(lab) == {"waiting": 1, "starting": 1}
     assert provision.run_round(), "the next one has begun"
     assert statuses(lab) == {"ready": 1, "starting": 1}
+
+
+def test_who_made_a_sandbox_makes_its_seat_ready(pool, lab):
+    """One look at the queue: nobody has to come by again."""
+    opening.open_lab(lab, PROF)
+    assert wave.go_on(wave.Labs())
+    assert wait_until(lambda: statuses(lab) == {"ready": 2})
+    told = Event.objects.filter(action="seat.ready").values_list("sandbox_id", flat=True)
+    assert set(told) == set(lab.seats.values_list("sandbox", flat=True)) != {None}
+
+
+def test_who_made_a_sandbox_says_at_its_seat_that_it_failed(pool, lab, engine):
+    engine.fail["create"] = [EngineError("no room"), EngineError("no room")]
+    opening.open_lab(lab, PROF)
+    assert wave.go_on(wave.Labs())
+    assert wait_until(lambda: statuses(lab) == {"failed": 2})
+    assert set(lab.seats.values_list("reason", flat=True)) == {"no room"}, "what to do the page says"
+
+
+def test_what_its_maker_could_not_make_ready_the_next_look_does(pool, lab, monkeypatch):
+    """As after the maker's death."""
+    monkeypatch.setattr(wave.Maker, "end", lambda maker, sandbox: wave._in_hand.discard(maker.seat.pk))
+    opening.open_lab(lab, PROF)
+    assert wave.go_on(wave.Labs())
+    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING, pending="").count() == 2)
+    assert statuses(lab) == {"starting": 2}
+    assert wait_until(lambda: not wave.go_on(wave.Labs()))
+    assert statuses(lab) == {"ready": 2}
 
 
 def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
@@ -212,16 +241,16 @@ def test_the_image_is_missing_on_the_day_and_then_it_is_there(without_image, eng
     press(ines, lab, "open")
     rounds()
     assert statuses(lab) == {"failed": 2}
-    why = (
-        "The registry cannot be reached; is this machine offline? Choose another image, or ask an admin"
-        " to pull this one."
-    )
+    why = "The registry cannot be reached; is this machine offline?"
     assert set(lab.seats.values_list("reason", flat=True)) == {why}
     page = text(browser(ines).get(reverse("lab_detail", args=[lab.pk])))
     assert page.count(why) == 2
-    assert "Retry the failed" in page
+    assert "“Retry the failed” gives each a new sandbox. Where an image is missing" in page
     seat = lab.seats.get(enrollment__user=alice)
-    assert why in text(browser(alice).get(reverse("seat_detail", args=[seat.pk])))
+    mine = text(browser(alice).get(reverse("seat_detail", args=[seat.pk])))
+    assert why in mine
+    assert "Try again" in mine
+    assert "admin" not in mine, "nothing that a student cannot do"
     assert not engine.containers
     engine.local[MISSING] = engine._image(MISSING)
     assert "2 tried again." in press(ines, lab, "retry")
@@ -242,6 +271,7 @@ def test_a_wave_whose_image_is_missing_asks_the_registry_once_at_a_time(pool, wi
     assert wait_until(
         lambda: provision.run_round() and Sandbox.objects.filter(launch_step="pulling").count() == 4
     )
+    assert wait_until(lambda: "pull" in dict(engine.calls)), "the row says so first"
     assert [name for name, _ in engine.calls].count("pull") == 1
     engine.gate["pull"].set()
     assert wait_until(lambda: not provision.run_round(), 60)
