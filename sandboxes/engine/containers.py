@@ -17,6 +17,7 @@ from .base import (
     ContainerState,
     ContainerStatus,
     EngineError,
+    ImageMissing,
     Mismatch,
     NotFound,
     TimedOut,
@@ -66,8 +67,11 @@ class Containers:
         config = create_config(spec, self.install, image, self.network)
         if spec.network != "none":
             self._ensure_network()
-        native_id = self._create_or_take_over(spec, config)
+        native_id, is_new = self._create_or_take_over(spec, config)
         try:
+            if not is_new:  # by an earlier attempt, who may have known another image
+                image, is_sure = self._image_of(native_id) or image, True
+                config = create_config(spec, self.install, image, self.network)
             made_of = self._compare(native_id, config)
             self._remember(spec.image, image, made_of, is_sure)
             self._ensure_user(native_id, spec, image)
@@ -129,17 +133,24 @@ class Containers:
         with self.connection.control(reading=True) as api:
             return ImageFacts.of(api.inspect_image(reference))
 
-    def _create_or_take_over(self, spec: ContainerSpec, config: Raw) -> str:
-        """A name in use is ours already, or will be: the engine takes the name before the rest."""
+    def _image_of(self, native_id: str) -> ImageFacts | None:
+        """Of the image that a container was made of; None where that has been removed."""
+        with suppress(ImageMissing), self.connection.control(reading=True) as api:
+            return ImageFacts.of(api.inspect_image(api.inspect_container(native_id)["Image"]))
+        return None
+
+    def _create_or_take_over(self, spec: ContainerSpec, config: Raw) -> tuple[str, bool]:
+        """Its native id, and whether it is new. A name in use is ours already, or will be: the engine takes
+        the name before the rest."""
         name, end = f"sandbox-{spec.sandbox_id}", time.monotonic() + CALL
         while True:
             try:
-                return self._create_new(name, config)
+                return self._create_new(name, config), True
             except Conflict:
                 if time.monotonic() > end:
                     raise
             with suppress(NotFound):
-                return self._own(name, spec.sandbox_id)
+                return self._own(name, spec.sandbox_id), False
             time.sleep(0.02)
 
     def _create_new(self, name: str, config: Raw) -> str:
@@ -157,7 +168,7 @@ class Containers:
 
     def _remember(self, reference: str, image: ImageFacts, made_of: str, is_sure: bool) -> None:
         """What is known of an image is believed until a container turns out to be of another one."""
-        if made_of == image.id:
+        if image.id and made_of == image.id:
             self.known_images[reference] = image
         elif not is_sure:
             self.known_images.pop(reference, None)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 UID = 1000
 HOME = "workspace"
+MADE = 1767225600
+"""When all files were made, 1 January 2026 UTC: the same image each time, and no README of 1970."""
 
 CHANGES = ["USER 1000:1000", "WORKDIR /workspace", "ENV ENV=/etc/shrc", 'CMD ["sh"]']
 """What the image says of itself, in Dockerfile words, given along with the tar."""
@@ -88,5 +90,5 @@ def _add(
 ) -> None:
     entry = tarfile.TarInfo(name)
     entry.type, entry.mode, entry.linkname, entry.size = kind, mode, target, len(data)
-    entry.uid = entry.gid = owner
+    entry.uid, entry.gid, entry.mtime = owner, owner, MADE
     tar.addfile(entry, io.BytesIO(data))

@@ -81,7 +81,9 @@ def loop(stop: threading.Event) -> None:
             _turn(stop)
         else:
             stop.wait(CALM)
-    if not closing.is_busy():  # else the role is free once this process is gone, and its threads with it
+    if not (
+        closing.is_busy() or wave.is_busy()
+    ):  # else the role is free once this process is gone, and its threads with it
         lease.release(ROLE)
 
 

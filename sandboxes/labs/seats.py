@@ -27,9 +27,10 @@ LEAST = 300
 
 
 def change(seat: Seat, was: SeatStatus, to: SeatStatus, **columns: Any) -> bool:
-    """Change a seat's status if it still is what it was; False when somebody was faster."""
+    """Change a seat's status if it is what it was, of the same generation; False when somebody was faster."""
     values: dict[str, Any] = {"status": to, "changed_at": timezone.now(), **columns}
-    if not Seat.objects.filter(pk=seat.pk, status=was).update(**values):
+    rows = Seat.objects.filter(pk=seat.pk, status=was, generation=seat.generation)
+    if not rows.update(**values):
         return False
     for name, value in values.items():
         setattr(seat, name, value)

@@ -25,7 +25,7 @@ SPARE = 2
 """Threads that a wave leaves to what people do by hand, however large it may be."""
 
 _in_hand = InHand("actions")
-"""Seats that are being made ready."""
+"""Turns of seats that are being made ready."""
 
 
 class Labs(dict[str, Lab]):
@@ -46,11 +46,21 @@ class Labs(dict[str, Lab]):
 def go_on(labs: Labs) -> bool:
     """Settle what is over and start what has room; whether something is being started."""
     busy = _in_hand.keys()
-    begun = dict(Seat.objects.starting().order_by().values_list("pk", "sandbox__status"))
-    changed = [pk for pk, status in begun.items() if status not in BEING_MADE and pk not in busy]
+    begun = list(Seat.objects.starting().order_by().values_list("pk", "generation", "sandbox__status"))
+    changed = [pk for pk, turn, now in begun if now not in BEING_MADE and key(pk, turn) not in busy]
     left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
     room = most() - left  # after settling: a free place is filled at once
     return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0
+
+
+def key(pk: str, generation: int) -> str:
+    """What is in hand is a seat's turn: one that is started over is another."""
+    return f"{pk}-{generation}"
+
+
+def is_busy() -> bool:
+    """Whether threads of this process are making seats ready."""
+    return bool(_in_hand)
 
 
 def is_wanted() -> bool:
@@ -74,7 +84,7 @@ def _settle(seat: Seat) -> bool:
     if seat.sandbox is None or seat.sandbox.status != Status.RUNNING:
         seats.settle(seat)
     else:
-        _in_hand.begin(seat.pk, seats.settle, seat)
+        _in_hand.begin(key(seat.pk, seat.generation), seats.settle, seat)
     return seat.status != SeatStatus.STARTING
 
 
@@ -105,11 +115,14 @@ class Maker:
     seat: Seat
 
     def begin(self) -> None:
-        _in_hand.add(self.seat.pk)
+        _in_hand.add(key(self.seat.pk, self.seat.generation))
 
     def end(self, sandbox: Sandbox) -> None:
         try:
             seats.give(self.seat, sandbox)
             seats.settle(self.seat)
         finally:
-            _in_hand.discard(self.seat.pk)
+            self.drop()
+
+    def drop(self) -> None:
+        _in_hand.discard(key(self.seat.pk, self.seat.generation))

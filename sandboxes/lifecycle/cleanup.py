@@ -116,10 +116,11 @@ def run_round(
         _do(report, "full", _watch_disk)
         _do(report, "idle", _watch_use) if expire else None
         beat()
-        _wait(report, jobs, beat, patience)
+        until = time.monotonic() + patience
+        _wait(report, jobs, beat, until)
+        _count(report, endings, beat, until)
         _do(report, "full", _watch_disk)
         _do(report, "terminals", lambda: terminals.reap(alive))
-        _count(report, endings, beat, patience)
         _do(report, "", _look_around)
     beat()
     _do(report, "pulls", lambda: images.release_pulls(alive))
@@ -186,11 +187,10 @@ def _begun(count: str, rows: Any, action: str, **options: Any) -> list[Job]:
     return jobs
 
 
-def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], patience: float) -> None:
+def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], until: float) -> None:
     """Wait for what was begun, and count it; what takes longer goes on by itself."""
-    end = time.monotonic() + patience
     for count, pk, job in jobs:
-        ending = _do(report, "", lambda job=job: work.outcome(job, max(end - time.monotonic(), 0)))  # type: ignore[misc]
+        ending = _do(report, "", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
         beat()
         if ending is None:
             report.counts["unfinished"] += 1
@@ -200,11 +200,10 @@ def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], patience: fl
         report.counts[count if went_well else "failed"] += 1
 
 
-def _count(report: Report, endings: list[Future[int]], beat: Callable[[], Any], patience: float) -> None:
+def _count(report: Report, endings: list[Future[int]], beat: Callable[[], Any], until: float) -> None:
     """Wait for the ends of commands, as for what was begun."""
-    end = time.monotonic() + patience
     for job in endings:
-        _do(report, "commands", lambda job=job: work.outcome(job, max(end - time.monotonic(), 0)))  # type: ignore[misc]
+        _do(report, "commands", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
         beat()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -48,8 +49,10 @@ class After(Protocol):
         """Before the thread begins; not where nothing is to be made, for whatever reason."""
 
     def end(self, sandbox: Sandbox) -> None:
-        """Once that thread is through with it, in that thread, with a row of its own: it runs, has failed, or
-        waits for a pull."""
+        """Once that thread is through with it, in that thread, with a row of its own."""
+
+    def drop(self) -> None:
+        """Instead, where that thread cannot say what it is now."""
 
 
 @dataclass(frozen=True)
@@ -135,18 +138,30 @@ def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -
 def _made(sandbox: Sandbox, mine: Claim, after: After | None) -> Sandbox:
     """Have it made. What comes back is the caller's own: the job goes on with ``sandbox``."""
     as_born = copy.copy(sandbox)
-    if after:
-        after.begin()
-    job = work.submit(_make, mine, after)
+    job = work.submit(steps.run, mine) if after is None else _attended(mine, after)
     return sandbox if job.done() else as_born
 
 
-def _make(mine: Claim, after: After | None) -> steps.Later:
+def _attended(mine: Claim, after: After) -> Future[Any]:
+    after.begin()
     try:
-        return steps.run(mine)
+        return work.submit(_make, mine, after)
+    except BaseException:
+        after.drop()
+        raise
+
+
+def _make(mine: Claim, after: After) -> steps.Later:
+    """What runs into a fault, or goes on in another thread, is not known here."""
+    ending: steps.Later | None = None
+    try:
+        ending = steps.run(mine)
+        return ending
     finally:
-        if after:
+        if isinstance(ending, endings.Ending):
             after.end(mine.sandbox)
+        else:
+            after.drop()
 
 
 def _queued(sandbox: Sandbox, mine: Claim) -> Sandbox:

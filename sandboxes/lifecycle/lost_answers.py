@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from django.utils import timezone
+
 from sandboxes.models import Event, Outcome, Sandbox, Status
 
 from .transitions import TABLE
 
 FACTS = {"answer": "lost"}
 """Stands in the outcome of an act that the engine did not answer."""
+RECENT = timedelta(days=1)
+"""What happens later has another cause."""
 LATELY = 50
 """Acts that are looked at; more in a row do not all fail."""
-_ACTS = [f"sandbox.{action}" for action in TABLE]
+_ACTS = [f"sandbox.{name}" for name, act in TABLE.items() if act.target]  # extending asks no engine
 
 
 def sentence(sandbox: Sandbox, status: Status) -> str:
@@ -18,7 +24,8 @@ def sentence(sandbox: Sandbox, status: Status) -> str:
 
     It says no more than is known: somebody else may have done it.
     """
-    acts = Event.objects.filter(sandbox_id=sandbox.pk, action__in=_ACTS).order_by("-id")
+    since = timezone.now() - RECENT
+    acts = Event.objects.filter(sandbox_id=sandbox.pk, action__in=_ACTS, at__gte=since).order_by("-id")
     ended = acts.filter(outcome__in=(Outcome.OK, Outcome.FAILED)).values(
         "action", "outcome", "detail", "actor_name"
     )

@@ -28,7 +28,7 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError, EngineEvent, NotFound
 from sandboxes.models import ENDED, Event, Outcome, Sandbox, Status
 
-from . import announce, audit, commands, steps, transitions, truth, work
+from . import announce, audit, commands, lost_answers, steps, transitions, truth, work
 from .reconcile import WORDS, reason_for, reconcile
 
 __all__ = ["handle", "reconcile"]
@@ -161,11 +161,15 @@ def _looked(row: Sandbox, event: EngineEvent) -> bool:
 def _accepted(row: Sandbox, status: Status, state: ContainerState | None, event: EngineEvent) -> bool:
     columns = truth.columns_of(state) if state else {"ended_at": row.ended_at or timezone.now()}
     by_hand = _signals.was_seen(event.native_id)
-    reason = reason_for(row, status, state, by_hand) if state else truth.REMOVED_OUTSIDE
+    reason = reason_for(row, status, state, by_hand) if state else _why_gone(row)
     action = "engine.resume" if event.action == "unpause" and status == Status.RUNNING else WORDS[status]
     return transitions.accept(
         row, status, action=action, reason=reason, engine_key=event.key, at=_time(event), **columns
     )
+
+
+def _why_gone(row: Sandbox) -> str:
+    return lost_answers.sentence(row, Status.REMOVED) or truth.REMOVED_OUTSIDE
 
 
 # -- the rest -----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -75,12 +76,19 @@ def is_away(person: Person, path: str = "/sandboxes/") -> bool:
 
 
 def ready(product: Product) -> bool:
-    """What /readyz says."""
+    """Whether /readyz says that it is."""
+    return not why_not(product)
+
+
+def why_not(product: Product) -> list[str]:
+    """What /readyz says is missing."""
     try:
         with urllib.request.urlopen(f"{product.url}/readyz", timeout=10) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+            return list(json.load(answer)["reasons"])
+    except urllib.error.HTTPError as error:
+        return list(json.load(error)["reasons"])
+    except OSError as error:
+        return [str(error)]
 
 
 def breaches(product: Product) -> str:

@@ -17,7 +17,7 @@ from tests.fakes.processes import wait_until
 from .classroom import ROUTES, Classroom, Crowd
 from .house import House
 from .proxy import FINE, MODES, Proxy
-from .site import breaches, is_away, query, ready, statuses
+from .site import breaches, is_away, query, statuses, why_not
 
 pytestmark = pytest.mark.engine
 LIMITS = 6.0, 0.3, 10.0
@@ -58,7 +58,8 @@ class Back:
 
     mode: str = ""
     seen: float = 0.0
-    """Pages say so."""
+    """Pages say so; ``because``: what they said last that was not so."""
+    because: str = ""
     taken: float = 0.0
     """A command is taken, after so many that were refused, as these were under way."""
     seconds: float = 0.0
@@ -78,13 +79,22 @@ def spell(way: Proxy, room: Classroom, mode: str, seconds: float) -> Back:
         assert {pk: seen[pk] for pk in still} == still, mode
     way.switch(FINE)
     back, began = Back(mode), time.monotonic()
-    fine = wait_until(lambda: ready(room.product) and not is_away(room.house.alice), 60)
+    fine = wait_until(lambda: is_seen(room, back), 60)
     assert fine, (mode, loop(room.product), room.product.log()[-2000:])
     back.seen = time.monotonic() - began
     runs(room.product, room.house, f"echo {time.monotonic()}", back, began)
     wrong = [row for row in vanished(room.product) if row not in before]
     assert wrong == [], (mode, [query(room.product, TALE, row[0]) for row in wrong])
     return back
+
+
+def is_seen(room: Classroom, back: Back) -> bool:
+    """Whether pages and /readyz say that all is well."""
+    reasons = why_not(room.product)
+    away = is_away(room.house.alice)
+    if reasons or away:
+        back.because = f"{reasons} {'away' if away else ''} {loop(room.product)}"
+    return not reasons and not away
 
 
 def loop(product: Product) -> list[Any]:

@@ -9,11 +9,12 @@ from collections import Counter
 import pytest
 from django.db import connection
 from django.urls import reverse
+from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
 from sandboxes.labs import files, opening, provision, seats, wave
-from sandboxes.lifecycle import work
-from sandboxes.models import Event, Image, Sandbox, Status
+from sandboxes.lifecycle import launching, work
+from sandboxes.models import Event, Image, Lease, Sandbox, Status
 from tests.fakes.processes import wait_until
 from tests.pages.conftest import browser, text
 
@@ -69,13 +70,57 @@ def test_who_made_a_sandbox_says_at_its_seat_that_it_failed(pool, lab, engine):
 
 def test_what_its_maker_could_not_make_ready_the_next_look_does(pool, lab, monkeypatch):
     """As after the maker's death."""
-    monkeypatch.setattr(wave.Maker, "end", lambda maker, sandbox: wave._in_hand.discard(maker.seat.pk))
+    monkeypatch.setattr(wave.Maker, "end", lambda maker, sandbox: maker.drop())
     opening.open_lab(lab, PROF)
     assert wave.go_on(wave.Labs())
     assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING, pending="").count() == 2)
     assert statuses(lab) == {"starting": 2}
     assert wait_until(lambda: not wave.go_on(wave.Labs()))
     assert statuses(lab) == {"ready": 2}
+
+
+def test_a_seat_that_no_thread_took_is_not_in_hand(pool, lab, monkeypatch):
+    """No thread can be started: the next look goes on from the row, as after a death."""
+    opening.open_lab(lab, PROF)
+    with monkeypatch.context() as full:
+        full.setattr(launching.work, "submit", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            wave.go_on(wave.Labs())
+    assert not wave.is_busy()
+
+
+def test_who_made_an_earlier_turn_leaves_the_next_alone(pool, lab, engine):
+    """Started over before the thread of its first sandbox is through."""
+    engine.gate["create"] = threading.Event()
+    opening.open_lab(lab, PROF)
+    wave.go_on(wave.Labs())
+    lab.seats.update(generation=2)
+    engine.gate["create"].set()
+    assert wait_until(lambda: not wave.is_busy())
+    assert Sandbox.objects.filter(status=Status.RUNNING).count() == 2
+    assert statuses(lab) == {"starting": 2}
+
+
+def test_the_role_is_kept_while_a_seat_is_being_made(pool, lab, engine):
+    """Another process would put its files there a second time."""
+    engine.gate["create"] = threading.Event()
+    opening.open_lab(lab, PROF)
+    stop = threading.Event()
+    loop = threading.Thread(target=looped, args=(stop,))
+    loop.start()
+    assert wait_until(lambda: statuses(lab) == {"starting": 2})
+    stop.set()
+    loop.join(20)
+    assert Lease.objects.get(name=provision.ROLE).until > timezone.now()
+    engine.gate["create"].set()
+    assert wait_until(lambda: not wave.is_busy())
+
+
+def looped(stop):
+    try:
+        provision.loop(stop)
+    finally:
+        connection.close()
 
 
 def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):

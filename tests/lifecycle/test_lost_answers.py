@@ -1,10 +1,12 @@
 """What was asked of an engine whose answer was lost, and done all the same, is told as that."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
 from sandboxes.engine.base import TimedOut
-from sandboxes.lifecycle import actions, cleanup
+from sandboxes.lifecycle import actions, cleanup, lost_answers
 from sandboxes.models import Status
 from tests.lifecycle.helpers import ALICE, counted, older, put, trail
 
@@ -56,6 +58,25 @@ def test_what_failed_since_hides_nothing(running, engine, ask):
     cleanup.run_round()
     running.refresh_from_db()
     assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+
+
+def test_more_time_explains_nothing_away(running, ask):
+    """Extending asks no engine."""
+    ask("remove")
+    assert actions.extend(running, by=ALICE).done
+    older(running, minutes=2)
+    cleanup.run_round()
+    running.refresh_from_db()
+    assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+
+
+def test_days_later_it_has_another_cause(running, ask, monkeypatch):
+    ask("remove")
+    monkeypatch.setattr(lost_answers, "RECENT", timedelta(0))
+    older(running, minutes=2)
+    cleanup.run_round()
+    running.refresh_from_db()
+    assert running.status_reason == "lost: its container is gone"
 
 
 def test_another_state_than_what_was_asked_for_is_not_explained_by_it(running, engine, ask):
