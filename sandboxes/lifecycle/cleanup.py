@@ -55,7 +55,7 @@ log = logging.getLogger(__name__)
 ROLE = "cleanup"
 LONGEST = 15.0
 """Seconds between two rounds: no more, for so often it is looked at what sandboxes write."""
-PATIENCE = 10.0
+PATIENCE = 4.0
 """Seconds for which a round of the loop waits for what it has begun; a single round waits longer."""
 PATIENCE_ONCE = 60.0
 LOOK_EVERY = 30.0
