@@ -102,8 +102,12 @@ def run_round(
     expire: bool = True,
     beat: Callable[[], Any] = lambda: None,
     patience: float = PATIENCE,
+    tell: Callable[[Report], Any] = lambda _: None,
 ) -> Report:
-    """Do one round. ``now`` is the time by which sandboxes are over; ``beat`` is called between steps."""
+    """Do one round. ``now`` is the time by which sandboxes are over; ``beat`` is called between steps.
+
+    ``tell`` gets the report as it is before the round waits for what it has begun.
+    """
     began = time.monotonic()
     report = Report(timezone.now())
     alive = process.alive()
@@ -116,6 +120,8 @@ def run_round(
         _do(report, "full", _watch_disk)
         _do(report, "idle", _watch_use) if expire else None
         beat()
+        if jobs or endings:
+            tell(report)
         until = time.monotonic() + patience
         _wait(report, jobs, beat, until)
         _count(report, endings, beat, until)
@@ -305,14 +311,20 @@ def _working() -> Iterator[None]:
         process.leave()
 
 
+def _tell(report: Report) -> None:
+    lease.report(ROLE, report.as_json())
+
+
 def _round_in_role(interval: float, clock: Clock) -> bool:
     """Whether the engine was away for it."""
     seconds = max(LEASE_ROUNDS * interval, settings.SANDBOX_LEASE)
     report = None
     try:
         if lease.acquire(ROLE, seconds):
-            report = run_round(expire=clock.is_steady(), beat=lambda: lease.acquire(ROLE, seconds))
-            lease.report(ROLE, report.as_json())
+            report = run_round(
+                expire=clock.is_steady(), beat=lambda: lease.acquire(ROLE, seconds), tell=_tell
+            )
+            _tell(report)
     except Exception:
         log.exception("A cleanup round failed")
     finally:

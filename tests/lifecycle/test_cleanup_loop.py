@@ -105,6 +105,26 @@ def test_the_loop_outlives_a_round_that_fails(pool, engine, monkeypatch):
     loop.join(10)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_that_the_engine_is_back_is_told_before_the_round_waits(pool, launch, engine):
+    """Pages say that the loop's last round failed until another one says otherwise."""
+    launch()
+    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING).exists())
+    overdue(Sandbox.objects.get())
+    engine.fail["list"] = [Unreachable("away")]
+    engine.gate["remove"] = threading.Event()
+    stop = threading.Event()
+    loop = threading.Thread(target=cleanup.loop, args=(0.05, stop))
+    loop.start()
+    assert wait_until(lambda: Sandbox.objects.filter(pending="remove").exists())
+    assert wait_until(lambda: Lease.objects.get(name="cleanup").report["error"] == "")
+    assert Sandbox.objects.filter(pending="remove").exists()
+    engine.gate["remove"].set()
+    stop.set()
+    loop.join(20)
+    assert not loop.is_alive()
+
+
 class Stop:
     """Ends the loop after its first round, and keeps for how long it would have rested."""
 
