@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from bench.wall import SEED
+from bench.wall import planned
 from tests.browser.product import Product, running
 from tests.browser.proxy import Wire
 from tests.fakes.processes import wait_until
@@ -47,6 +47,12 @@ def ask(product: Product, query: str, *values: str) -> list[dict[str, Any]]:
     with contextlib.closing(sqlite3.connect(product.data / "db.sqlite3", timeout=20)) as database:
         database.row_factory = sqlite3.Row
         return [dict(row) for row in database.execute(query, values)]
+
+
+def open_lab(product: Product) -> None:
+    """A lab for so many, opened as its instructor does."""
+    lab, ines = planned(product, COUNT)
+    ines.post(f"/labs/{lab}/do/open/")
 
 
 def on_record(product: Product, action: str) -> int:
@@ -92,7 +98,7 @@ def lose_the_engine(product: Product, cut_wire: Wire) -> None:
 def test_a_wave_goes_on_after_a_fault_in_the_middle(
     product: Product, cut_wire: Wire, fault: Callable[[Product, Wire], None]
 ) -> None:
-    product.manage("shell", "-v", "0", "-c", SEED % {"seats": COUNT})
+    open_lab(product)
     until(product, lambda seats: seats["ready"] >= 1)
     fault(product, cut_wire)
     until(product, lambda seats: seats["ready"] + seats["failed"] == COUNT)
@@ -125,7 +131,7 @@ def test_a_class_that_closes_is_saved_whole(
     product: Product, cut_wire: Wire, fault: Callable[[Product, Wire], None] | None
 ) -> None:
     """Everybody's own file is in their archive, and no container stays; also with a death in between."""
-    product.manage("shell", "-v", "0", "-c", SEED % {"seats": COUNT})
+    open_lab(product)
     until(product, lambda seats: seats["ready"] == COUNT)
     seats = ask(product, "SELECT id, lab_id, sandbox_id FROM labs_seat")
     for one in seats:
