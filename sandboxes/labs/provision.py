@@ -81,10 +81,8 @@ def loop(stop: threading.Event) -> None:
             _turn(stop)
         else:
             stop.wait(CALM)
-    if not (
-        closing.is_busy() or wave.is_busy()
-    ):  # else the role is free once this process is gone, and its threads with it
-        lease.release(ROLE)
+    if not (closing.is_busy() or wave.is_busy()):
+        lease.release(ROLE)  # else it is free once this process is gone, and its threads with it
 
 
 def _turn(stop: threading.Event) -> None:

@@ -122,7 +122,7 @@ def network() -> str:
 
 
 def loop() -> str:
-    """The cleanup loop's last round, not older than three intervals and without an error."""
+    """The cleanup loop's last round, not older than three intervals (or LATE) and without an error."""
     try:
         report = Lease.objects.filter(name="cleanup").values_list("report", flat=True).first()
     except Error:

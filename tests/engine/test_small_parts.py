@@ -39,6 +39,10 @@ def test_the_starter_is_a_small_system_with_a_student():
     assert not [one for one in found.values() if one.isdev() or one.mode & 0o6000]
 
 
+def test_no_file_of_the_starter_is_of_1970():
+    assert {one.mtime for one in members(starter.tarball(b"program", ["sh"])).values()} == {starter.MADE}
+
+
 def test_the_starter_is_the_same_each_time():
     assert starter.tarball(b"p", ["sh"]) == starter.tarball(b"p", ["sh"])
 

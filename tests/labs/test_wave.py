@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,20 +14,13 @@ from sandboxes.engine.base import EngineError
 from sandboxes.labs import files, opening, provision, seats, wave
 from sandboxes.lifecycle import launching, work
 from sandboxes.models import Event, Image, Lease, Sandbox, Status
+from tests.fakes.apart import apart
 from tests.fakes.processes import wait_until
 from tests.pages.conftest import browser, text
 
 from .conftest import PROF, class_of, rounds, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def turned(stop):
-    """A turn of the loop, in a thread that leaves no connection behind."""
-    try:
-        provision._turn(stop)
-    finally:
-        connection.close()
 
 
 def test_seats_are_started_in_waves(lab, course, settings):
@@ -106,21 +98,13 @@ def test_the_role_is_kept_while_a_seat_is_being_made(pool, lab, engine):
     engine.gate["create"] = threading.Event()
     opening.open_lab(lab, PROF)
     stop = threading.Event()
-    loop = threading.Thread(target=looped, args=(stop,))
-    loop.start()
+    loop = apart(provision.loop, stop)
     assert wait_until(lambda: statuses(lab) == {"starting": 2})
     stop.set()
     loop.join(20)
     assert Lease.objects.get(name=provision.ROLE).until > timezone.now()
     engine.gate["create"].set()
     assert wait_until(lambda: not wave.is_busy())
-
-
-def looped(stop):
-    try:
-        provision.loop(stop)
-    finally:
-        connection.close()
 
 
 def test_seats_get_their_files_side_by_side(pool, lab, monkeypatch):
@@ -190,8 +174,7 @@ def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
     monkeypatch.setattr(provision, "CALM", 60)
     stop = threading.Event()
     opening.open_lab(lab, PROF)
-    turn = threading.Thread(target=turned, args=(stop,))
-    turn.start()
+    turn = apart(provision._turn, stop)
     assert wait_until(lambda: statuses(lab) == {"ready": 2})
     end(turn, stop)
 
@@ -206,8 +189,7 @@ def test_the_first_seat_of_an_idle_queue_is_seen_though_nothing_of_ours_is_over(
         rest(due, is_idle)
 
     monkeypatch.setattr(provision, "_rest", resting)
-    turn = threading.Thread(target=turned, args=(stop,))
-    turn.start()
+    turn = apart(provision._turn, stop)
     assert rested.wait(20)
     opening.open_lab(lab, PROF)
     assert wait_until(lambda: statuses(lab) == {"starting": 2})

@@ -4,12 +4,12 @@ import threading
 from dataclasses import replace
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
 from sandboxes.lifecycle import actions, cleanup, clock, commands, execution, process
 from sandboxes.models import Command, CommandStatus, Event, Image, Lease, Sandbox, Status
+from tests.fakes.apart import apart
 from tests.fakes.engine import STARTER, Script
 from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import (
@@ -230,8 +230,7 @@ def test_it_waits_for_no_removal_however_many_are_under_way(pool, launch, engine
     for number in range(5):
         overdue(up(launch, f"over-{number}"))
     left = Command.objects.create(sandbox=up(launch, "mine"), argv=["sh"], time_limit=60, process="")
-    round_ = threading.Thread(target=rounded)
-    round_.start()
+    round_ = apart(cleanup.run_round)
     assert wait_until(lambda: Command.objects.get(pk=left.pk).status == CommandStatus.FAILED)
     assert wait_until(lambda: Sandbox.objects.filter(pending="remove").count() == 5)
     engine.gate["remove"].set()
@@ -244,14 +243,6 @@ def up(launch, name):
     pk = launch(name=name).pk
     assert wait_until(lambda: Sandbox.objects.get(pk=pk).status == Status.RUNNING)
     return Sandbox.objects.get(pk=pk)
-
-
-def rounded():
-    """A round in a thread that leaves no connection behind."""
-    try:
-        cleanup.run_round()
-    finally:
-        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)

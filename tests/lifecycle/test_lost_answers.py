@@ -6,12 +6,23 @@ import pytest
 from django.utils import timezone
 
 from sandboxes.engine.base import TimedOut
-from sandboxes.lifecycle import actions, cleanup, lost_answers
+from sandboxes.lifecycle import actions, cleanup, lost_answers, watch
 from sandboxes.models import Status
 from tests.lifecycle.helpers import ALICE, counted, older, put, trail
 
 pytestmark = pytest.mark.django_db
 DONE = {"pause": Status.PAUSED, "stop": Status.STOPPED, "remove": Status.REMOVED}
+
+
+BY_ALICE = "alice asked to remove it; the engine's answer was lost"
+
+
+def found_later(sandbox):
+    """What the loop says of it two minutes later."""
+    older(sandbox, minutes=2)
+    cleanup.run_round()
+    sandbox.refresh_from_db()
+    return sandbox.status_reason
 
 
 @pytest.fixture
@@ -43,7 +54,18 @@ def test_what_was_done_all_the_same_is_not_called_lost_or_another_s(running, ask
 def test_the_next_act_finds_it_so_too(running, ask):
     ask("remove")
     actions.act(running, "pause", ALICE, wait=None)
-    assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+    assert running.status_reason == BY_ALICE
+
+
+def test_the_engines_own_word_finds_it_so_too(running, engine, ask, monkeypatch):
+    """It was slow, and says what it did long after."""
+    ask("remove")
+    monkeypatch.setattr(watch, "SLACK", timedelta(0))
+    for event in engine.happened:
+        if event.action == "destroy":
+            watch.handle(event)
+    running.refresh_from_db()
+    assert (running.status, running.status_reason) == (Status.REMOVED, BY_ALICE)
 
 
 def test_what_failed_since_hides_nothing(running, engine, ask):
@@ -54,29 +76,20 @@ def test_what_failed_since_hides_nothing(running, engine, ask):
         assert not actions.act(running, action, ALICE, wait=None).done
     engine.away = None
     assert [row[:2] for row in trail(running)][-1] == ("sandbox.stop", "failed")
-    older(running, minutes=2)
-    cleanup.run_round()
-    running.refresh_from_db()
-    assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+    assert found_later(running) == BY_ALICE
 
 
 def test_more_time_explains_nothing_away(running, ask):
     """Extending asks no engine."""
     ask("remove")
     assert actions.extend(running, by=ALICE).done
-    older(running, minutes=2)
-    cleanup.run_round()
-    running.refresh_from_db()
-    assert running.status_reason == "alice asked to remove it; the engine's answer was lost"
+    assert found_later(running) == BY_ALICE
 
 
 def test_days_later_it_has_another_cause(running, ask, monkeypatch):
     ask("remove")
     monkeypatch.setattr(lost_answers, "RECENT", timedelta(0))
-    older(running, minutes=2)
-    cleanup.run_round()
-    running.refresh_from_db()
-    assert running.status_reason == "lost: its container is gone"
+    assert found_later(running) == "lost: its container is gone"
 
 
 def test_another_state_than_what_was_asked_for_is_not_explained_by_it(running, engine, ask):

@@ -81,6 +81,15 @@ def test_a_round_older_than_three_intervals(anonymous, loop):
     assert "last round was 4" in anonymous.get("/readyz").json()["checks"]["cleanup"]
 
 
+def test_a_hurried_loop_may_wait_for_what_it_began(anonymous, loop, settings):
+    settings.SANDBOX_CLEANUP_INTERVAL = 0.5
+    loop(10)
+    assert anonymous.get("/readyz").json()["checks"]["cleanup"] == "ok"
+    loop(20)
+    health._kept = (0.0, {})
+    assert "last round was 2" in anonymous.get("/readyz").json()["checks"]["cleanup"]
+
+
 def test_a_round_that_failed(anonymous, loop):
     loop(1, error="OSError: /var/lib")
     response = anonymous.get("/readyz")
