@@ -23,7 +23,7 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Command, CommandStatus, Status, User
 from sandboxes.units import format_size
 
-from . import acting, files, opening, trail
+from . import acting, bell, files, opening, trail
 from .acting import BEGUN
 from .models import Lab, LabRun, LabRunResult, LabStatus, Message, Seat, SeatStatus
 
@@ -140,6 +140,7 @@ def _new(lab: Lab, by: audit.Origin, seats: list[Seat], data: bytes | None = Non
         LabRunResult.objects.bulk_create([LabRunResult(run=run, seat=seat) for seat in seats])
         trail.record("lab.run", by, lab, run=run.pk, seats=len(seats), file=run.file_name,
                      act=run.action)  # fmt: skip
+        bell.ring()
     return run
 
 
@@ -157,6 +158,7 @@ def retry(run: LabRun, by: audit.Origin) -> int:
         count = rows.update(done=False, command=None, reason="")
         if count:
             trail.record("lab.run", by, run.lab, run=run.pk, again=count)
+            bell.ring()
     return count
 
 

@@ -16,7 +16,7 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Image
 from sandboxes.units import format_size
 
-from . import recorded, seats, trail
+from . import bell, recorded, seats, trail
 from .models import Enrollment, Lab, LabStatus, Seat, SeatStatus, TemplateVersion
 
 ROOM = 0.7
@@ -136,6 +136,7 @@ def close_lab(lab: Lab, by: audit.Origin, reason: str = "") -> bool:
             return False
         lab.refresh_from_db()
         trail.record("lab.close", by, lab, reason=reason)
+        bell.ring()
         trail.nudge(lab)
     return True
 

@@ -19,16 +19,15 @@ from django.utils import timezone
 from sandboxes.engine import get_engine
 from sandboxes.lifecycle import audit, lease, work
 
-from . import broadcast, closing, keeping, opening, seats, wave
+from . import bell, broadcast, closing, keeping, opening, seats, wave
 from .models import Lab, LabStatus
 
 log = logging.getLogger(__name__)
 
 ROLE = "provision"
 CALM = 0.5
-"""Seconds between two rounds of everything; the wave is looked at whenever something of ours is over."""
-LOOK = 0.1
-"""Seconds between two looks for the first seat of an idle queue: a click in another process puts it there."""
+"""Seconds between two rounds of everything where nobody rings (see ``bell``); the wave is looked at whenever
+something of ours is over."""
 BUSY = 0.1
 """The same while there is more to do."""
 LEASE = 600.0
@@ -75,32 +74,36 @@ def lead(lab: Lab) -> seats.timedelta:
 def loop(stop: threading.Event) -> None:
     """Rounds until ``stop``, while this process has the role; between them the wave alone."""
     get_engine()  # loads the client now rather than when the first class waits for it
+    heard = None
     while not stop.is_set():
         close_old_connections()
         if _safely(lease.acquire, ROLE, LEASE):
+            heard = heard or bell.listen()
             _turn(stop)
         else:
+            heard = bell.mute(heard)
             stop.wait(CALM)
+    bell.mute(heard)
     if not (closing.is_busy() or wave.is_busy()):
         lease.release(ROLE)  # else it is free once this process is gone, and its threads with it
 
 
 def _turn(stop: threading.Event) -> None:
-    """Do what there is, and then look after the wave until it is time for the rest again."""
+    """Do what there is, and then look after the wave until it is time for the rest again, or somebody rings."""
+    bell.rung.clear()
     more = _safely(_chores)
     due, labs = time.monotonic() + (BUSY if more else CALM), wave.Labs()
     while True:
         work.over.clear()
-        _rest(due, is_idle=_safely(wave.go_on, labs) is False)
-        if time.monotonic() >= due or stop.is_set():
+        _safely(wave.go_on, labs)
+        if stop.is_set() or bell.rung.is_set() or not _rest(due):
             return
 
 
-def _rest(due: float, is_idle: bool) -> None:
-    """Until it is time, something of ours is over, or the idle queue has its first seat."""
-    while (left := due - time.monotonic()) > 0:
-        if work.over.wait(min(left, LOOK)) or (is_idle and _safely(wave.is_wanted)):
-            return
+def _rest(due: float) -> bool:
+    """Wait until something is over, here or by the bell; False when it is time for the rest first."""
+    left = due - time.monotonic()
+    return left > 0 and work.over.wait(left)
 
 
 def _safely(do: Callable[..., bool], *args: object) -> bool | None:

@@ -17,7 +17,7 @@ from sandboxes.lifecycle import actions, audit
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Sandbox, Status
 
-from . import files, recorded, trail
+from . import bell, files, recorded, trail
 from .models import Enrollment, Lab, LabStatus, Role, Seat, SeatStatus
 
 GRACE = timedelta(minutes=15)
@@ -69,6 +69,7 @@ def take(lab: Lab, enrollment: Enrollment, by: audit.Origin) -> Seat:
         seat, is_new = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
         if is_new:
             trail.record("seat.take", by, seat)
+            bell.ring()
         trail.nudge(seat)
     return seat
 
@@ -94,6 +95,7 @@ def queue_all(lab: Lab) -> int:
     now = timezone.now()
     rows = [Seat(lab=lab, enrollment=person, queued_at=now, step_since=now) for person in people]
     Seat.objects.bulk_create(rows, ignore_conflicts=True)
+    bell.ring()
     return len(rows)
 
 
@@ -123,6 +125,7 @@ def retry(seat: Seat, origin: audit.Origin) -> bool:
         done = change(seat, SeatStatus.FAILED, SeatStatus.WAITING, **columns)
         if done:
             trail.record("seat.retry", origin, seat)
+            bell.ring()
     if done and before is not None and before.status != Status.REMOVED:
         actions.remove(before, by=origin, wait=0, reason="tried again")
     return done
@@ -143,6 +146,7 @@ def start_over(seat: Seat, origin: audit.Origin) -> bool:
         if not change(seat, SeatStatus.READY, SeatStatus.WAITING, **columns):
             return False
         trail.record("seat.start_over", origin, seat, before=before.pk if before else "")
+        bell.ring()
     if before is not None:
         actions.remove(before, by=origin, wait=0, reason="started over")
     return True
@@ -191,14 +195,15 @@ def _make_ready(seat: Seat, sandbox: Sandbox) -> None:
         fail(seat, problem)
         return
     with transaction.atomic():
-        if change(seat, SeatStatus.STARTING, SeatStatus.READY, ready_at=timezone.now(), reason=""):
+        columns = {"ready_at": timezone.now(), "reason": "", "sandbox": sandbox}
+        if change(seat, SeatStatus.STARTING, SeatStatus.READY, **columns):
             trail.record("seat.ready", audit.PROVISION, seat)
 
 
 def fail(seat: Seat, reason: str) -> None:
     """It could not be started; the reason is a sentence for people."""
     with transaction.atomic():
-        if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, reason=reason[:300]):
+        if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, reason=reason[:300], sandbox=seat.sandbox):
             trail.record("seat.ready", audit.PROVISION, seat, outcome=trail.Outcome.FAILED, reason=reason)
 
 

@@ -63,11 +63,6 @@ def is_busy() -> bool:
     return bool(_in_hand)
 
 
-def is_wanted() -> bool:
-    """Whether a seat of an open lab waits."""
-    return _queue().order_by().exists()
-
-
 def most() -> int:
     """Seats that are being started at a time; launches and files together leave SPARE threads free."""
     threads = work.size("actions")
@@ -119,7 +114,7 @@ class Maker:
 
     def end(self, sandbox: Sandbox) -> None:
         try:
-            seats.give(self.seat, sandbox)
+            self.seat.sandbox = sandbox
             seats.settle(self.seat)
         finally:
             self.drop()

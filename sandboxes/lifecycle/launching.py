@@ -100,7 +100,7 @@ def launch(
     wish = {"name": name, "memory": memory, "cpus": cpus, "pids": pids, "lifetime": lifetime,
             "network": network, "workdir": workdir, "environment": environment}  # fmt: skip
     terms = Terms(_key(launch_key), bool(auto_remove), recording, lent, isolation, idle, after)
-    return _launched(owner, terms.key) or _order(owner, image, origin, wish, terms)
+    return _order(owner, image, origin, wish, terms)
 
 
 def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: Wish, terms: Terms) -> Sandbox:
@@ -109,17 +109,24 @@ def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: W
         sandbox = _checked(owner, image, wish, terms)
         room = budget.limit()
         mine = _born(sandbox, origin, room)
-    except Refused as refusal:
-        refusals.record("sandbox.launch", origin, refusal, owner=owner.get_username())
-        raise
-    except IntegrityError:
-        known = _launched(owner, terms.key)
-        if known is None:
-            raise
-        return known
+    except (Refused, IntegrityError) as error:
+        return _asked_before(owner, terms.key, origin, error)
     if room is None and budget.is_set():
         return _queued(sandbox, mine)
     return _made(sandbox, mine, terms.after)
+
+
+def _asked_before(owner: User, key: str | None, origin: audit.Origin, error: Exception) -> Sandbox:
+    """The sandbox of this launch key; where there is none, what stood in the way goes on record and is raised.
+
+    Nearly every launch is the first of its key, so that is looked for only once something stands in the way.
+    """
+    known = _launched(owner, key)
+    if known is not None:
+        return known
+    if isinstance(error, Refused):
+        refusals.record("sandbox.launch", origin, error, owner=owner.get_username())
+    raise error
 
 
 def _checked(owner: User, image: Image | str | None, wish: Wish, terms: Terms) -> Sandbox:
@@ -201,7 +208,7 @@ def _new(owner: User, image: Image, wish: Wish, policy: Policy) -> Sandbox:
     now = timezone.now()
     return Sandbox(
         owner=owner, image=image, image_reference=image.reference, shell=image.shell,
-        launch_step="waiting", created_at=now,
+        launch_step="starting" if work.has_room("actions") else "waiting", created_at=now,
         recording=policy.recording, recording_keystrokes=policy.keystrokes,
         expires_at=now + timedelta(seconds=values["lifetime"]),
         **values | {"name": values["name"] or names.new()},
