@@ -1,4 +1,4 @@
-"""The queue's bell: whoever leaves work for the worker rings, and it looks at once, though it is another process.
+"""The queue's bell: whoever leaves work for the worker rings, and it looks at once, in its own process.
 
 A ring is a datagram to a socket in DATA_DIR. It is a hint: one that is lost, or cannot be heard
 (another machine, a path too long for a socket), costs the worker's pause between two looks.
@@ -40,7 +40,7 @@ def path() -> Path:
 
 
 def listen() -> socket.socket | None:
-    """Hear rings from now on, in a thread, instead of whoever did before; what comes back ends it, see ``mute``."""
+    """Hear rings from now on, in a thread, instead of whoever did before; ``mute`` ends it."""
     heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         path().unlink(missing_ok=True)

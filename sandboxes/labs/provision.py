@@ -25,7 +25,7 @@ from .models import Lab, LabStatus
 log = logging.getLogger(__name__)
 
 ROLE = "provision"
-CALM = 0.5
+CALM = 1.0
 """Seconds between two rounds of everything where nobody rings (see ``bell``); the wave is looked at whenever
 something of ours is over."""
 BUSY = 0.1
@@ -37,7 +37,7 @@ LEASE = 600.0
 def run_round() -> bool:
     """Do one round of everything; whether there is more to do at once."""
     more = _chores()
-    return wave.go_on(wave.Labs()) or more
+    return wave.go_on(wave.Turn()) or more
 
 
 def _chores() -> bool:
@@ -81,7 +81,8 @@ def loop(stop: threading.Event) -> None:
             heard = heard or bell.listen()
             _turn(stop)
         else:
-            heard = bell.mute(heard)
+            bell.mute(heard)
+            heard = None
             stop.wait(CALM)
     bell.mute(heard)
     if not (closing.is_busy() or wave.is_busy()):
@@ -89,13 +90,13 @@ def loop(stop: threading.Event) -> None:
 
 
 def _turn(stop: threading.Event) -> None:
-    """Do what there is, and then look after the wave until it is time for the rest again, or somebody rings."""
+    """Do what there is, and then see to the wave until it is time for the rest again, or somebody rings."""
     bell.rung.clear()
     more = _safely(_chores)
-    due, labs = time.monotonic() + (BUSY if more else CALM), wave.Labs()
+    due, turn = time.monotonic() + (BUSY if more else CALM), wave.Turn()
     while True:
         work.over.clear()
-        _safely(wave.go_on, labs)
+        _safely(wave.go_on, turn)
         if stop.is_set() or bell.rung.is_set() or not _rest(due):
             return
 

@@ -7,6 +7,7 @@ what is being started, and whole rows only of what has changed.
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from sandboxes.lifecycle import work
 from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 
-from . import seats
+from . import bell, seats
 from .models import Lab, LabStatus, Seat, SeatStatus
 from .models.seat import SeatQuerySet
 
@@ -24,37 +25,62 @@ BEING_MADE = {Status.QUEUED.value}
 SPARE = 2
 """Threads that a wave leaves to what people do by hand, however large it may be."""
 
+AHEAD = 8
+"""Seats of the queue that are read at a time."""
+
 _in_hand = InHand("actions")
-"""Turns of seats that are being made ready."""
+"""Seats that are being made ready, by generation."""
 
 
-class Labs(dict[str, Lab]):
-    """The labs of the seats in hand, each read once in a turn of the loop and shared by its seats."""
+class Turn:
+    """What a turn of the loop reads once: the labs of the seats in hand, and who is next in the queue.
 
-    def __missing__(self, pk: str) -> Lab:
-        rows = Lab.objects.select_related("course", "version__image").defer("version__files")
-        self[pk] = found = rows.get(pk=pk)
-        return found
+    A seat read ahead may have gone elsewhere since: its status is changed only if it is what it was.
+    """
 
-    def of(self, rows: Iterable[Seat]) -> Iterator[Seat]:
+    def __init__(self) -> None:
+        self.next = deque[Seat]()
+        self._labs: dict[str, Lab] = {}
+
+    def read(self, room: int) -> None:
+        """Read on where fewer are next than there is room for, and all anew once somebody rang."""
+        if room > len(self.next) or bell.rung.is_set():
+            rows = _queue().select_related("enrollment__user")[: max(room, AHEAD)]
+            self.next = deque(self.with_lab(rows))
+
+    def with_lab(self, rows: Iterable[Seat]) -> Iterator[Seat]:
         """These seats, each with its lab."""
         for seat in rows:
-            seat.lab = self[seat.lab_id]
+            seat.lab = self._lab(seat.lab_id)
             yield seat
 
+    def _lab(self, pk: str) -> Lab:
+        if pk not in self._labs:
+            rows = Lab.objects.select_related("course", "version__image").defer("version__files")
+            self._labs[pk] = rows.get(pk=pk)
+        return self._labs[pk]
 
-def go_on(labs: Labs) -> bool:
+
+def go_on(turn: Turn) -> bool:
     """Settle what is over and start what has room; whether something is being started."""
     busy = _in_hand.keys()
     begun = list(Seat.objects.starting().order_by().values_list("pk", "generation", "sandbox__status"))
-    changed = [pk for pk, turn, now in begun if now not in BEING_MADE and key(pk, turn) not in busy]
-    left = len(begun) - sum(_settle(seat) for seat in labs.of(_chosen(changed)))
-    room = most() - left  # after settling: a free place is filled at once
-    return left + sum(_start(seat) for seat in labs.of(_waiting(room))) > 0
+    changed = [pk for pk, number, now in begun if now not in BEING_MADE and key(pk, number) not in busy]
+    left = len(begun) - sum(_settle(seat) for seat in turn.with_lab(_chosen(changed)))
+    return left + _fill(turn, most() - left) > 0  # after settling: a free place is filled at once
+
+
+def _fill(turn: Turn, room: int) -> int:
+    """Start who is next; how many are being started then."""
+    begun = 0
+    turn.read(room)
+    while turn.next and begun < room:
+        begun += _start(turn.next.popleft())
+    return begun
 
 
 def key(pk: str, generation: int) -> str:
-    """What is in hand is a seat's turn: one that is started over is another."""
+    """What is in hand is a generation of a seat: one that is started over is another."""
     return f"{pk}-{generation}"
 
 
@@ -81,13 +107,6 @@ def _settle(seat: Seat) -> bool:
     else:
         _in_hand.begin(key(seat.pk, seat.generation), seats.settle, seat)
     return seat.status != SeatStatus.STARTING
-
-
-def _waiting(room: int) -> Iterable[Seat]:
-    """As many waiting seats of open labs as there is room for; mostly there is none, so keys first."""
-    rows = _queue()
-    keys = list(rows.values_list("pk", flat=True)[:room]) if room > 0 else []
-    return rows.filter(pk__in=keys).select_related("enrollment__user") if keys else ()
 
 
 def _queue() -> SeatQuerySet:

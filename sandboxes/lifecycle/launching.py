@@ -117,7 +117,7 @@ def _order(owner: User, image: Image | str | None, origin: audit.Origin, wish: W
 
 
 def _asked_before(owner: User, key: str | None, origin: audit.Origin, error: Exception) -> Sandbox:
-    """The sandbox of this launch key; where there is none, what stood in the way goes on record and is raised.
+    """The sandbox of this key; where there is none, what stood in the way goes on record and is raised.
 
     Nearly every launch is the first of its key, so that is looked for only once something stands in the way.
     """

@@ -49,7 +49,7 @@ def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
     """Marked as starting, and then nothing: the next round launches it, once."""
     opening.open_lab(lab, PROF)
     monkeypatch.setattr(seats, "start", lambda seat, after: None)
-    wave.go_on(wave.Labs())
+    wave.go_on(wave.Turn())
     assert statuses(lab) == {"starting": 2}
     monkeypatch.undo()
     rounds()
@@ -59,7 +59,7 @@ def test_a_worker_that_dies_after_any_step_is_taken_over(lab, monkeypatch):
 
 def test_a_worker_that_dies_between_launch_and_note_makes_no_second_sandbox(lab, alice):
     opening.open_lab(lab, PROF)
-    wave.go_on(wave.Labs())
+    wave.go_on(wave.Turn())
     lab.seats.update(sandbox=None)
     rounds()
     assert statuses(lab) == {"ready": 2}

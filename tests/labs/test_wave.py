@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.labs import files, opening, provision, seats, wave
+from sandboxes.labs import bell, files, opening, provision, seats, wave
 from sandboxes.lifecycle import launching, work
 from sandboxes.models import Event, Image, Lease, Sandbox, Status
 from tests.fakes.apart import apart
@@ -46,7 +46,7 @@ def test_a_place_that_becomes_free_is_filled_in_the_same_round(lab, settings):
 def test_who_made_a_sandbox_makes_its_seat_ready(pool, lab):
     """One look at the queue: nobody has to come by again."""
     opening.open_lab(lab, PROF)
-    assert wave.go_on(wave.Labs())
+    assert wave.go_on(wave.Turn())
     assert wait_until(lambda: statuses(lab) == {"ready": 2})
     told = Event.objects.filter(action="seat.ready").values_list("sandbox_id", flat=True)
     assert set(told) == set(lab.seats.values_list("sandbox", flat=True)) != {None}
@@ -55,7 +55,7 @@ def test_who_made_a_sandbox_makes_its_seat_ready(pool, lab):
 def test_who_made_a_sandbox_says_at_its_seat_that_it_failed(pool, lab, engine):
     engine.fail["create"] = [EngineError("no room"), EngineError("no room")]
     opening.open_lab(lab, PROF)
-    assert wave.go_on(wave.Labs())
+    assert wave.go_on(wave.Turn())
     assert wait_until(lambda: statuses(lab) == {"failed": 2})
     assert set(lab.seats.values_list("reason", flat=True)) == {"no room"}, "what to do the page says"
 
@@ -64,10 +64,10 @@ def test_what_its_maker_could_not_make_ready_the_next_look_does(pool, lab, monke
     """As after the maker's death."""
     monkeypatch.setattr(wave.Maker, "end", lambda maker, sandbox: maker.drop())
     opening.open_lab(lab, PROF)
-    assert wave.go_on(wave.Labs())
+    assert wave.go_on(wave.Turn())
     assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING, pending="").count() == 2)
     assert statuses(lab) == {"starting": 2}
-    assert wait_until(lambda: not wave.go_on(wave.Labs()))
+    assert wait_until(lambda: not wave.go_on(wave.Turn()))
     assert statuses(lab) == {"ready": 2}
 
 
@@ -77,7 +77,7 @@ def test_a_seat_that_no_thread_took_is_not_in_hand(pool, lab, monkeypatch):
     with monkeypatch.context() as full:
         full.setattr(launching.work, "submit", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            wave.go_on(wave.Labs())
+            wave.go_on(wave.Turn())
     assert not wave.is_busy()
 
 
@@ -85,7 +85,7 @@ def test_who_made_an_earlier_turn_leaves_the_next_alone(pool, lab, engine):
     """Started over before the thread of its first sandbox is through."""
     engine.gate["create"] = threading.Event()
     opening.open_lab(lab, PROF)
-    wave.go_on(wave.Labs())
+    wave.go_on(wave.Turn())
     lab.seats.update(generation=2)
     engine.gate["create"].set()
     assert wait_until(lambda: not wave.is_busy())
@@ -179,43 +179,26 @@ def test_what_is_over_is_seen_to_at_once(pool, lab, monkeypatch):
     end(turn, stop)
 
 
-def test_the_first_seat_of_an_idle_queue_is_seen_though_nothing_of_ours_is_over(lab, monkeypatch):
-    """Who opens the lab is another process: it can set no event here; nor does a launch without a pool."""
-    monkeypatch.setattr(provision, "CALM", 60)
-    stop, rested, rest = threading.Event(), threading.Event(), provision._rest
-
-    def resting(due, is_idle):
-        rested.set()
-        rest(due, is_idle)
-
-    monkeypatch.setattr(provision, "_rest", resting)
-    turn = apart(provision._turn, stop)
-    assert rested.wait(20)
-    opening.open_lab(lab, PROF)
-    assert wait_until(lambda: statuses(lab) == {"starting": 2})
-    end(turn, stop)
-
-
 def end(turn, stop):
     """Have the turn end: it hears of it whenever it rests."""
     stop.set()
     assert wait_until(lambda: work.over.set() or not turn.is_alive())
 
 
-@pytest.mark.parametrize("came", [None, True])
-def test_a_wave_that_broke_or_goes_on_is_not_looked_at_ten_times_a_second(db, came, monkeypatch):
-    rests = []
+@pytest.mark.parametrize("came", [None, False, True])
+def test_while_nothing_is_over_the_wave_is_looked_at_once_in_a_turn(db, came, monkeypatch):
+    looked = []
 
-    def broken(labs):
+    def look(labs):
+        looked.append(labs)
         if came is None:
             raise RuntimeError("broken")
         return came
 
-    monkeypatch.setattr(provision, "CALM", 0.01)
-    monkeypatch.setattr(wave, "go_on", broken)
-    monkeypatch.setattr(provision, "_rest", lambda due, is_idle: rests.append(is_idle))
+    monkeypatch.setattr(provision, "CALM", 0.3)
+    monkeypatch.setattr(wave, "go_on", look)
     provision._turn(threading.Event())
-    assert set(rests) == {False}
+    assert len(looked) == 1
 
 
 def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
@@ -235,13 +218,30 @@ def test_between_two_rounds_the_wave_alone_goes_on(lab, monkeypatch):
     assert len(set(looked)) == 1, "labs are read once in a turn"
 
 
-def test_a_seat_of_a_lab_that_closed_since_the_turn_began_is_not_started(lab):
-    labs = wave.Labs()
-    labs[lab.pk].title = "As it was"
+def test_of_the_seats_read_ahead_none_is_started_once_its_lab_closes(lab, settings):
+    settings.SANDBOX_WAVE = 1
     opening.open_lab(lab, PROF)
+    turn = wave.Turn()
+    bell.rung.clear()
+    assert wave.go_on(turn)
+    assert len(turn.next) == 1
     opening.close_lab(lab, PROF)
-    assert not wave.go_on(labs)
-    assert not Sandbox.objects.exists()
+    bell.rung.set()  # as the closing does
+    assert not wave.go_on(turn)
+    assert Sandbox.objects.count() == 1
+
+
+def test_a_seat_read_ahead_that_has_gone_elsewhere_leaves_its_place_to_the_next(lab, course, settings):
+    settings.SANDBOX_WAVE = 1
+    class_of(course, 2)
+    opening.open_lab(lab, PROF)
+    turn = wave.Turn()
+    bell.rung.clear()
+    assert wave.go_on(turn)
+    gone = turn.next[0]
+    lab.seats.filter(pk=gone.pk).update(status="closed")
+    assert wave.go_on(turn)
+    assert statuses(lab) == {"ready": 1, "closed": 1, "starting": 1, "waiting": 1}
 
 
 # -- the image is missing on the day --------------------------------------------------------------

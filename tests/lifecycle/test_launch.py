@@ -17,6 +17,7 @@ from sandboxes.engine.base import (
     Unreachable,
 )
 from sandboxes.lifecycle import actions, steps
+from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event, Image, Outcome, Sandbox, Status
 from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import ALICE, Crash, answered, change, container_status, crash, trail
@@ -69,6 +70,16 @@ def test_the_request_and_its_outcome_are_on_record_without_values(launch):
     assert (asked.actor_name, asked.address) == ("alice", "192.0.2.1")
     assert asked.detail["environment"] == ["TOKEN"]
     assert not any("canary" in str(event.__dict__) for event in Event.objects.all())
+
+
+def test_asked_again_though_there_is_no_room_any_more(launch, settings):
+    """It is the first sandbox that is asked for, and nothing was refused."""
+    settings.SANDBOX_QUOTA_SANDBOXES = 1
+    first = launch(launch_key="once")
+    assert launch(launch_key="once").pk == first.pk
+    assert not Event.objects.filter(outcome=Outcome.REFUSED).exists()
+    with pytest.raises(Refused):
+        launch(launch_key="twice")
 
 
 def test_the_same_launch_key_is_the_same_sandbox(launch, bob, engine):
@@ -274,6 +285,16 @@ def test_an_image_that_is_gone_again_after_the_pull_is_not_pulled_for_ever(launc
     engine.fail["create"] = ImageMissing("The image is not present on the host.")
     assert launch(chosen=node).status == Status.FAILED
     assert [name for name, _ in engine.calls].count("pull") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_begins_at_once_is_starting_and_what_waits_for_a_thread_says_so(pool, settings, launch, engine):
+    settings.SANDBOX_WORKERS = 2
+    engine.gate["create"] = threading.Event()
+    steps_now = [Sandbox.objects.get(pk=launch().pk).launch_step for _ in range(4)]
+    assert steps_now == ["starting", "starting", "waiting", "waiting"]
+    engine.gate["create"].set()
+    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING, launch_step="").count() == 4)
 
 
 @pytest.mark.django_db(transaction=True)
