@@ -113,7 +113,7 @@ def run_round(
     alive = process.alive()
     states = _containers(report)
     if states is not None:
-        endings = _do(report, "", lambda: commands.reap(alive), [])  # first: they count as running
+        endings = _reap(report, alive)  # first: they count as running
         jobs = _begin(report, alive, now or report.at, expire)
         _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
         jobs += _do(report, "", _ended, []) or []
@@ -124,6 +124,7 @@ def run_round(
             tell(report)
         until = time.monotonic() + patience
         _wait(report, jobs, beat, until)
+        endings += _reap(report, alive) if jobs else []  # what was paused and was resumed by now
         _count(report, endings, beat, until)
         _do(report, "full", _watch_disk)
         _do(report, "terminals", lambda: terminals.reap(alive))
@@ -204,6 +205,11 @@ def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], until: float
         went_well = ending.level in ("success", "info")
         _tries.note(pk, went_well)
         report.counts[count if went_well else "failed"] += 1
+
+
+def _reap(report: Report, alive: set[str]) -> list[Future[int]]:
+    """Begin to end what dead processes ran in sandboxes, as far as it can be ended now."""
+    return _do(report, "", lambda: commands.reap(alive), []) or []
 
 
 def _count(report: Report, endings: list[Future[int]], beat: Callable[[], Any], until: float) -> None:

@@ -281,6 +281,15 @@ def test_in_a_paused_sandbox_it_waits(paused, engine):
     assert counted(cleanup.run_round()) == {"commands": 1}
 
 
+def test_in_one_that_was_to_be_resumed_it_is_ended_in_the_round_that_resumes_it(paused, engine):
+    """Who resumed it and who ran the command died together."""
+    command = Command.objects.create(sandbox=paused, argv=["sh"], time_limit=60, process="a-dead-process")
+    change(paused, pending="resume", claim="theirs", claimed_by="a-dead-process", pending_since=moments_ago())
+    assert counted(cleanup.run_round()) == {"redone": 1, "commands": 1}
+    command.refresh_from_db()
+    assert command.status == CommandStatus.FAILED
+
+
 def test_the_command_of_a_living_process_is_left_alone(running, engine):
     process.hold()
     Command.objects.create(sandbox=running, argv=["sh"], time_limit=60, process=process.process_id())
