@@ -103,8 +103,14 @@ def _note(terminal: Terminal, word: str, origin: audit.Origin, reason: str = "",
 
 
 def opened(terminal: Terminal, origin: audit.Origin) -> None:
-    """Its shell is there."""
-    _note(terminal, "open", origin, operation=_operation(terminal), duration=audit.since(terminal.opened_at))
+    """Its shell is there. Raises Refused where it was ended meanwhile: its process was taken for dead."""
+    row = Terminal.objects.filter(pk=terminal.pk)
+    took = audit.since(terminal.opened_at)
+    with transaction.atomic():
+        if row.filter(ended_at=None).update(reaped_at=None):
+            return _note(terminal, "open", origin, operation=_operation(terminal), duration=took)
+    row.update(reaped_at=None)  # the shell came after what had ended it: the loop does so again
+    raise Refused("busy", "The terminal was ended while it was being opened. Try again in a moment.")
 
 
 def joined(terminal: Terminal, origin: audit.Origin, may_type: bool) -> None:

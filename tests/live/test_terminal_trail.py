@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.db import DatabaseError
 
 from sandboxes.consumers import presence
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import actions, audit, terminals
+from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event, Outcome, Terminal
+from tests.fakes.engine import Script
 
 from .helpers import eventually
 
@@ -106,6 +109,37 @@ def test_one_whose_process_died_while_it_was_opened_is_answered_by_the_loop(runn
     rows = Event.objects.filter(action="terminal.open").order_by("id")
     assert [(row.actor_name, row.outcome) for row in rows] == [("alice", "requested"), ("alice", "failed")]
     assert not Event.objects.filter(action="terminal.end").exists()
+
+
+def test_one_taken_for_dead_while_it_was_opened_is_not_opened_after_all(running, alice, engine):
+    """Its process was only slow. One answer on record, and the shell that came late is ended too."""
+    mine = audit.Origin.of(alice)
+    record = terminals.open(running, "main", mine)
+    Terminal.objects.update(process="a-dead-process")
+    terminals.reap(set())
+    engine.scripts[("sleep", "600")] = Script(hold=None)
+    engine.exec(running.native_id, ["sleep", "600"], marker=record.marker)
+    with pytest.raises(Refused, match="Try again"):
+        terminals.opened(record, mine)
+    rows = Event.objects.filter(action__startswith="terminal.").order_by("id")
+    assert [(row.action, row.outcome) for row in rows] == [
+        ("terminal.open", "requested"), ("terminal.open", "failed")]  # fmt: skip
+    assert engine.processes(running.native_id)
+    terminals.reap(set())
+    assert not engine.processes(running.native_id)
+
+
+async def test_whoever_opened_that_is_told(open_terminal, running, alice, engine, monkeypatch):
+    real = engine.open_terminal
+
+    async def slow(*args, **options):
+        await Terminal.objects.aupdate(process="a-dead-process")
+        await sync_to_async(terminals.reap, thread_sensitive=False)(set())
+        return await real(*args, **options)
+
+    monkeypatch.setattr(engine, "open_terminal", slow)
+    page = await open_terminal(running.pk, alice)
+    assert (await page.read(kind="goodbye"))["code"] == "busy"
 
 
 def test_a_removal_answers_no_request_but_one_for_the_sandbox(running, alice):
