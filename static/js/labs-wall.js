@@ -49,7 +49,7 @@ class LabWall extends HTMLElement {
   }
 
   #tiles({ rows, hands }) {
-    if (hands !== this.#hands) window.htmx?.trigger("#help", "refresh");
+    if (hands !== this.#hands) refreshed(document.getElementById("help"));
     this.#hands = hands;
     const marks = this.querySelector("[data-marks]").content;
     let isNew = false;
@@ -91,6 +91,11 @@ class LabWall extends HTMLElement {
     word.textContent = count ? `${count} ticked` : "the ticked";
     if (choose) this.querySelector(`[name="all"][value="${count ? "" : "1"}"]`).checked = true;
   }
+}
+
+/* The queue of raised hands anew; the big screen has none, and htmx throws where there is nothing. */
+function refreshed(queue) {
+  if (queue) window.htmx?.trigger(queue, "refresh");
 }
 
 /* It was done: what was typed for it goes, who is ticked stays. */

@@ -99,10 +99,13 @@ def classroom(product: Product, visit: Callable[..., Page]) -> Iterator[Classroo
 def test_the_wall_shows_what_two_students_type_and_how_loaded_they_are(classroom):
     wall = classroom.wall()
     ada, ben = classroom.sit(0), classroom.sit(1)
+    big = wall.context.new_page()
+    big.goto(f"/labs/{classroom.lab}/wall/?big=1")
     run(ada, "echo from-$((40 + 2))")
     run(ben, "cd /worksapce")
     wait_for(lambda: "from-42" in classroom.tile(wall, 0), "Ada's tile stays", page=wall)
     wait_for(lambda: "worksapce" in classroom.tile(wall, 1), "Ben's tile stays", page=wall)
+    wait_for(lambda: "from-42" in classroom.tile(big, 0), "the big screen stays", page=big)
     load = wall.locator(f"#tile-{classroom.seats[0]} [data-load]")
     wait_for(lambda: "MB" in load.inner_text(), "no figures", page=wall)
     expect(wall.locator(f"#tile-{classroom.seats[0]} [data-idle]")).to_have_text("active")
