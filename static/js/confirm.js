@@ -61,7 +61,15 @@ async function intercept(event) {
   form.requestSubmit(submitter);
 }
 
+/* htmx takes the button that had the focus last for the one that was pressed, and none once the dialog took the focus from
+   a menu that closes: the submit event knows for certain. */
+function named({ detail: { parameters, triggeringEvent } }) {
+  const button = triggeringEvent?.submitter;
+  if (button?.name) parameters[button.name] = button.value;
+}
+
 document.addEventListener("submit", intercept, true);
+document.addEventListener("htmx:configRequest", named);
 dialog?.addEventListener("click", (event) => {
   if (event.target === dialog && outside(event)) dialog.close("cancel");
 });

@@ -157,6 +157,14 @@ def is_above(page: Page, one: str, other: str) -> bool:
     return boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
 
 
+def restarted(wall: Page) -> None:
+    """From the menu, over the question, for everyone: the form knows which button that was."""
+    wall.locator("#many summary[aria-label='More for many']").click()
+    wall.locator("#many").get_by_role("button", name="Restart").click()
+    wall.get_by_role("dialog").get_by_role("button", name="Restart").click()
+    expect(wall.locator("#toasts")).to_contain_text("Restart: 2 seats.")
+
+
 def test_a_command_for_everyone_has_its_matrix_and_messages_arrive(classroom):
     wall, ada = classroom.wall(), classroom.sit(0)
     wall.locator("#many summary", has_text="Message").click()
@@ -174,3 +182,4 @@ def test_a_command_for_everyone_has_its_matrix_and_messages_arrive(classroom):
     expect(wall.locator(".matrix .console").first).to_contain_text("seen-by-all")
     wall.get_by_role("button", name="Retry the failed").click()
     expect(wall.locator(".matrix .badge", has_text="exit 3")).to_have_count(2, timeout=20_000)
+    restarted(classroom.wall())
