@@ -210,6 +210,7 @@ def _do(result: LabRunResult) -> None:
     if run.file_name:
         problem = _put(run, sandbox)
         trail.record("seat.file", acting.who(result), result.seat, file=run.file_name, reason=problem,
+                     duration=audit.since(acting.began(result)),
                      outcome=trail.Outcome.FAILED if problem else trail.Outcome.OK)  # fmt: skip
         return acting.end(result, problem)
     if run.action:

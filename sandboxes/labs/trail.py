@@ -20,12 +20,17 @@ LATELY = 50
 
 
 def record(action: str, origin: audit.Origin, what: Course | Lab | Seat, *, outcome: Outcome = Outcome.OK,
-           reason: str = "", changes: dict[str, Any] | None = None, **facts: Any) -> None:  # fmt: skip
-    """Put an act on record; inside the transaction of what it changes. ``changes``: each [before, after]."""
+           reason: str = "", changes: dict[str, Any] | None = None, duration: int | None = None,
+           **facts: Any) -> None:  # fmt: skip
+    """Put an act on record; inside the transaction of what it changes. ``changes``: each [before, after].
+
+    ``duration``: how long it took, in milliseconds.
+    """
     sandbox = what.sandbox if isinstance(what, Seat) else None
     where = place(course_of(what), origin)
     audit.record(action, origin, sandbox, outcome=outcome, reason=reason, place=where,
-                 target=target(what), changes=changes, detail=places(what) | facts)  # fmt: skip
+                 target=target(what), changes=changes, duration=duration,
+                 detail=places(what) | facts)  # fmt: skip
 
 
 def worker_for(seat: Seat) -> audit.Origin:

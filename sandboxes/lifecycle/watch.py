@@ -11,6 +11,8 @@ Whose act an event is:
 * An exec is ours when the engine says that it was made with our detach keys (``describe_exec``).
   That holds for every process, needs no registry of ids that would have to be shared before the
   event arrives, and outlives a crash.
+* A copy of files is ours when it was made while we launched it (the engine looks at its users, and makes
+  its folder), or while a wing above was putting files there (``SANDBOX_COPY_RULE``).
 """
 
 from __future__ import annotations
@@ -18,11 +20,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError, EngineEvent, NotFound
@@ -59,6 +64,7 @@ OTHERS = {
     "commit": ("engine.commit", "an image was made of it outside Sandboxes"),
     "export": ("engine.export", "its files were exported outside Sandboxes"),
 }
+OUT_OF, INTO = "archive-path", "extract-to-dir"
 SLACK = timedelta(seconds=0.5)
 """How far the engine's clock and ours, and a call and its event, may be apart."""
 AGAIN = 1.5
@@ -77,7 +83,7 @@ def handle(event: EngineEvent) -> None:
         _memory_ran_out(event)
     elif event.action == "kill":
         _signalled(event)
-    elif event.action in OTHERS:
+    elif event.action in OTHERS and not (event.action in (OUT_OF, INTO) and _is_our_copy(event)):
         _noted(event, *OTHERS[event.action])
 
 
@@ -132,12 +138,24 @@ def _look_later(event: EngineEvent, seconds: float) -> None:
 
 def _is_ours(row: Sandbox, event: EngineEvent) -> bool:
     """Whether an action of ours that has such an effect was under way at the event's time."""
-    names = [f"sandbox.{action}" for action in CAUSES[event.action]]
+    return _is_within(row, _time(event), CAUSES[event.action])
+
+
+def _is_our_copy(event: EngineEvent) -> bool:
+    """Whether we were copying then: while we launched it, or for a wing above."""
+    row, at = _row(event), _time(event)
+    if row is None or row.pending == "launch" or _is_within(row, at, ("launch",)):
+        return True
+    rule = import_string(settings.SANDBOX_COPY_RULE) if settings.SANDBOX_COPY_RULE else None
+    return event.action == INTO and rule is not None and bool(rule(row.pk, at, SLACK))
+
+
+def _is_within(row: Sandbox, at: datetime, actions: Iterable[str]) -> bool:
+    names = [f"sandbox.{action}" for action in actions]
     rows = Event.objects.filter(sandbox_id=row.pk, action__in=names).exclude(operation="")
     spans: dict[str, list[datetime]] = {}
-    for operation, at in rows.order_by("-id").values_list("operation", "at")[:20]:
-        spans.setdefault(operation, []).append(at)
-    at = _time(event)
+    for operation, seen in rows.order_by("-id").values_list("operation", "at")[:20]:
+        spans.setdefault(operation, []).append(seen)
     return any(min(span) - SLACK <= at <= max(span) + SLACK for span in spans.values())
 
 

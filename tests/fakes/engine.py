@@ -180,6 +180,7 @@ class FakeEngine(Machinery):
         self._call("put_files", (native_id, folder, tuple(names)))
         with self._lock:
             self._get(native_id)
+            self._emit("extract-to-dir", native_id)
 
     def describe_exec(self, exec_id: str) -> ExecFacts:
         self._call("describe_exec", exec_id)

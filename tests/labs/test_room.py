@@ -88,7 +88,7 @@ def test_a_seats_story_in_words(ines, alice, open_lab, seat):
     browser(alice).post(reverse("seat_hand", args=[place.pk]), {"text": "Hm"})
     browser(ines).get(reverse("look", args=[place.pk]))
     page = text(browser(ines).get(reverse("seat_story", args=[place.pk])))
-    for said in ("came to the lab", "raised a hand", "ines looked at the terminal", "the seat is ready"):
+    for said in ("came to the lab", "raised a hand", "Ines looked at the terminal", "the seat is ready"):
         assert said in page
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.http import HttpResponse
@@ -11,6 +12,7 @@ from django.views.decorators.http import require_GET
 from sandboxes import cells
 from sandboxes.labs import gate, overview, recorded, trail
 from sandboxes.labs.models import Enrollment, Seat
+from sandboxes.lifecycle import event_words
 from sandboxes.models import Command, Event, Outcome
 from sandboxes.views.web import Request, origin, private
 from sandboxes.views.words import Line, timeline, who
@@ -86,13 +88,14 @@ def seat_story(request: Request, pk: str) -> HttpResponse:
     return render(request, "labs/overview_seat.html", context)
 
 
-CORE = ("sandbox.", "terminal.", "command.", "recording.")
+CORE = ("sandbox.", "terminal.", "command.", "recording.", "engine.")
 MANY = 200
 WORDS = {
     "seat.join": "came to the lab", "seat.ready": "the seat is ready", "seat.retry": "tried the seat again",
     "seat.start_over": "started over from the starting files", "seat.extend": "gave more time",
     "seat.look": "looked at the terminal", "hand.claim": "took the raised hand on",
     "hand.release": "gave the raised hand back", "hand.resolve": "resolved the raised hand",
+    "seat.save_again": "had the work saved again", "seat.hold": "kept the terminal paused",
     "seat.download": "downloaded the saved work", "seat.view": "asked for the seat",
 }  # fmt: skip
 TYPING = {"yes": "let {} type", "no": "did not let {} type", "end": "ended {}’s typing",
@@ -106,7 +109,9 @@ def lines(seat: Seat) -> list[Line]:
     ids = [one.operation for one in core if one.action.startswith("command.")]
     texts = dict(Command.objects.filter(pk__in=ids).values_list("pk", "text"))
     own = [of(event) for event in events if event not in core]
-    return sorted([*timeline(core, texts), *own], key=lambda line: line.at, reverse=True)
+    told = sorted([*timeline(core, texts), *own], key=lambda line: line.at, reverse=True)
+    names = dict(seat.lab.course.enrollments.values_list("user__username", "name"))
+    return [replace(line, who=names.get(line.who) or line.who) for line in told]
 
 
 def of(event: Event) -> Line:
@@ -127,4 +132,4 @@ def said(event: Event) -> str:
         return "raised a hand" if detail.get("up") else "took the hand down"
     if event.action == "seat.ask":
         return "took the question back" if detail.get("withdrawn") else "asked to type"
-    return WORDS.get(event.action, event.action.replace(".", " ").replace("_", " "))
+    return WORDS.get(event.action) or event_words.predicate(event, sandbox="it")
