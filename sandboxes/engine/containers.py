@@ -36,6 +36,8 @@ Raw = dict[str, Any]
 NETWORK = "sandboxes"
 BRIDGE = "sbx0"
 _PASSWD_LIMIT = 1 << 20
+OTHERS = 0.5
+"""Seconds for which a pause waits for a program that another process may never begin."""
 _OVER = (ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.DEAD)
 _ALIVE = (ContainerStatus.RUNNING, ContainerStatus.PAUSED)
 
@@ -92,13 +94,21 @@ class Containers:
             api.stop(native_id, timeout=grace)
 
     def pause(self, native_id: str) -> None:
-        """Never while a program is being started (see ``starts``): 1. wait for those of this
-        process 2. ask about the container, which waits in the engine for everybody's 3. pause."""
+        """Never while a program is being started (see ``starts``): 1. let none begin 2. wait for those of
+        this process, and for others that the engine knows 3. ask about the container, which waits in the
+        engine for what begins 4. pause."""
         with self.starts.pausing(native_id) as begun:
             for exec_id in begun:
                 wait_for_start(self.connection, exec_id)
+            for exec_id in self._exec_ids(native_id) - set(begun):
+                wait_for_start(self.connection, exec_id, OTHERS)
             self.inspect(native_id)
             self._toggle(native_id, "pause", ContainerStatus.PAUSED)
+
+    def _exec_ids(self, native_id: str) -> set[str]:
+        """Whose programs run or are to begin; whose process died before it began it stays for a while."""
+        with self.connection.control(reading=True) as api:
+            return set(api.inspect_container(native_id).get("ExecIDs") or ())
 
     def resume(self, native_id: str) -> None:
         self._toggle(native_id, "unpause", ContainerStatus.RUNNING)

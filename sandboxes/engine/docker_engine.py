@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -20,6 +21,7 @@ from .containers import NETWORK
 from .exec_stream import Begun
 from .files import Files
 from .images import Images
+from .locks import Locks
 from .probing import Probing
 from .starts import Starts
 from .terminal import Terminals
@@ -84,8 +86,10 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
         *,
         host: str = "",
         network: str = NETWORK,
+        locks: Path | None = None,
     ) -> None:
-        """``install`` is the label value of our containers; ``host`` overrides DOCKER_HOST.
+        """``install`` is the label value of our containers; ``host`` overrides DOCKER_HOST. ``locks`` is a
+        folder for what all processes of the install have to keep apart; see starts.py.
 
         Nothing is asked of the engine yet: it may be away.
         """
@@ -95,7 +99,7 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
         self.connection = Connection(partial(make_client, environment))
         self.health = self.connection.health
         self.wires = Wires()
-        self.starts = Starts()
+        self.starts = Starts(Locks(locks))
         self.begun = Begun()
         self.known_images = {}
         self.terminal_threads = ThreadPoolExecutor(16, thread_name_prefix="terminal")
@@ -103,11 +107,11 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
 
     @classmethod
     def from_settings(cls) -> DockerEngine:
-        """By SANDBOX_INSTALL and SANDBOX_NETWORK_NAME; DOCKER_HOST is honoured."""
+        """By SANDBOX_INSTALL, SANDBOX_NETWORK_NAME and SANDBOX_DATA; DOCKER_HOST is honoured."""
         from django.conf import settings
 
         network = getattr(settings, "SANDBOX_NETWORK_NAME", "") or NETWORK
-        return cls(settings.SANDBOX_INSTALL, network=network)
+        return cls(settings.SANDBOX_INSTALL, network=network, locks=Path(settings.DATA_DIR) / "locks")
 
     def info(self) -> EngineInfo:
         with self.connection.control(reading=True) as api:

@@ -113,9 +113,9 @@ def wait_for_exit(connection: Connection, exec_id: str) -> int | None:
         pause = min(2 * pause, 0.1)
 
 
-def wait_for_start(connection: Connection, exec_id: str) -> None:
-    """Return once the engine has started the program, or failed to; 5 s at most."""
-    end = time.monotonic() + 5
+def wait_for_start(connection: Connection, exec_id: str, seconds: float = 5.0) -> None:
+    """Return once the engine has started the program, or failed to, or after so long."""
+    end = time.monotonic() + seconds
     with suppress(NotFound):
         while time.monotonic() < end:
             with connection.control(reading=True) as api:
@@ -182,27 +182,27 @@ class Execs:
         user: str = "",
     ) -> tuple[str, Wire]:
         """Create and start an exec; its input is open with a tty or ``stdin``. Raises NotFound, Conflict."""
-        with self.connection.control() as api:
-            exec_id: str = api.exec_create(
-                native_id,
-                list(argv),
-                user=user,
-                stdin=tty or stdin,
-                tty=tty,
-                environment=environment | (mark(marker) if marker else {}),
-                workdir=workdir or None,
-                detach_keys=detach_keys(marker),
-            )["Id"]
-        self.begun.note(marker, exec_id)
+        more = {
+            "environment": environment | (mark(marker) if marker else {}), "workdir": workdir or None,
+            "user": user, "stdin": tty or stdin, "tty": tty, "detach_keys": detach_keys(marker),
+        }  # fmt: skip
+        with self.starts.beginning(native_id) as begun:
+            with self.connection.control() as api:
+                exec_id: str = api.exec_create(native_id, list(argv), **more)["Id"]
+            begun.append(exec_id)
+            self.begun.note(marker, exec_id)
+            wire = self._start_exec(native_id, exec_id, tty)
+        self.wires.add(native_id, wire)
+        return exec_id, wire
+
+    def _start_exec(self, native_id: str, exec_id: str, tty: bool) -> Wire:
         try:
-            with self.starts.beginning(native_id, exec_id), self.connection.streams(CALL) as api:
-                wire = Wire(api.exec_start(exec_id, tty=tty, socket=True)._response)
+            with self.connection.streams(CALL) as api:
+                return Wire(api.exec_start(exec_id, tty=tty, socket=True)._response)
         except Unreachable:
             raise
         except EngineError as error:
             raise self.why_not(native_id, error) from error
-        self.wires.add(native_id, wire)
-        return exec_id, wire
 
     def why_not(self, native_id: str, error: EngineError) -> EngineError:
         """A container that ends between create and start gives all kinds of answers; look."""

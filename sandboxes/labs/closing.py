@@ -14,7 +14,7 @@ from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import files, opening, seats, trail
+from . import bell, files, opening, seats, trail
 from .models import Lab, LabStatus, Seat, SeatStatus
 
 WAVE = work.ASIDE["saves"]
@@ -205,6 +205,7 @@ def again(seat: Seat, by: audit.Origin) -> bool:
         if not seats.change(seat, SeatStatus.CLOSED, SeatStatus.SAVING, saved_reason=""):
             return False
         trail.record("seat.save_again", by, seat)
+        bell.ring()
         trail.nudge(seat)
     return True
 

@@ -74,17 +74,16 @@ def lead(lab: Lab) -> seats.timedelta:
 def loop(stop: threading.Event) -> None:
     """Rounds until ``stop``, while this process has the role; between them the wave alone."""
     get_engine()  # loads the client now rather than when the first class waits for it
-    heard = None
+    ear = bell.Bell()
     while not stop.is_set():
         close_old_connections()
         if _safely(lease.acquire, ROLE, LEASE):
-            heard = heard or bell.listen()
+            ear.listen()
             _turn(stop)
         else:
-            bell.mute(heard)
-            heard = None
+            ear.mute()
             stop.wait(CALM)
-    bell.mute(heard)
+    ear.mute()
     if not (closing.is_busy() or wave.is_busy()):
         lease.release(ROLE)  # else it is free once this process is gone, and its threads with it
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import formats, timezone
 
 from sandboxes.lifecycle import actions, audit
@@ -26,10 +26,13 @@ LEAST = 300
 """Seconds; no sandbox of a seat is made for less."""
 
 
-def change(seat: Seat, was: SeatStatus, to: SeatStatus, **columns: Any) -> bool:
-    """Change a seat's status if it is what it was, of the same generation; False when somebody was faster."""
+def change(seat: Seat, was: SeatStatus, to: SeatStatus, where: Q | None = None, **columns: Any) -> bool:
+    """Change a seat's status if it is what it was, of the same generation; False when somebody was faster.
+
+    ``where`` are further conditions of that UPDATE.
+    """
     values: dict[str, Any] = {"status": to, "changed_at": timezone.now(), **columns}
-    rows = Seat.objects.filter(pk=seat.pk, status=was, generation=seat.generation)
+    rows = Seat.objects.filter(where or Q(), pk=seat.pk, status=was, generation=seat.generation)
     if not rows.update(**values):
         return False
     for name, value in values.items():
@@ -115,7 +118,7 @@ def retry(seat: Seat, origin: audit.Origin) -> bool:
     if seat.lab.status != LabStatus.OPEN:
         return False
     with transaction.atomic():
-        columns = {
+        columns: dict[str, Any] = {
             "generation": seat.generation + 1,
             "reason": "",
             "queued_at": timezone.now(),
@@ -137,7 +140,7 @@ def start_over(seat: Seat, origin: audit.Origin) -> bool:
         return False
     before = seat.sandbox
     with transaction.atomic():
-        columns = {
+        columns: dict[str, Any] = {
             "generation": seat.generation + 1,
             "reason": "",
             "queued_at": timezone.now(),
@@ -195,15 +198,18 @@ def _make_ready(seat: Seat, sandbox: Sandbox) -> None:
         fail(seat, problem)
         return
     with transaction.atomic():
-        columns = {"ready_at": timezone.now(), "reason": "", "sandbox": sandbox}
+        columns: dict[str, Any] = {"ready_at": timezone.now(), "reason": "", "sandbox": sandbox}
         if change(seat, SeatStatus.STARTING, SeatStatus.READY, **columns):
             trail.record("seat.ready", audit.PROVISION, seat)
 
 
 def fail(seat: Seat, reason: str) -> None:
     """It could not be started; the reason is a sentence for people."""
+    columns: dict[str, Any] = {"reason": reason[:300]}
+    if seat.sandbox is not None:  # one that we do not know of may be there all the same
+        columns["sandbox"] = seat.sandbox
     with transaction.atomic():
-        if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, reason=reason[:300], sandbox=seat.sandbox):
+        if change(seat, SeatStatus.STARTING, SeatStatus.FAILED, **columns):
             trail.record("seat.ready", audit.PROVISION, seat, outcome=trail.Outcome.FAILED, reason=reason)
 
 

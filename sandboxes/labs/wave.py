@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from django.conf import settings
+from django.db.models import Q
 
 from sandboxes.lifecycle import work
 from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 
-from . import bell, seats
-from .models import Lab, LabStatus, Seat, SeatStatus
+from . import seats
+from .models import Course, LabStatus, Seat, SeatStatus, TemplateVersion
 from .models.seat import SeatQuerySet
 
 BEING_MADE = {Status.QUEUED.value}
@@ -26,39 +27,47 @@ SPARE = 2
 """Threads that a wave leaves to what people do by hand, however large it may be."""
 
 AHEAD = 8
-"""Seats of the queue that are read at a time."""
+"""Of so many seats of the queue it is read at a time who is next."""
+OPEN = Q(lab__status=LabStatus.OPEN)
 
 _in_hand = InHand("actions")
 """Seats that are being made ready, by generation."""
 
 
 class Turn:
-    """What a turn of the loop reads once: the labs of the seats in hand, and who is next in the queue.
+    """What one turn of the loop reads once: who is next in the queue, and what its labs were made of.
 
-    A seat read ahead may have gone elsewhere since: its status is changed only if it is what it was.
+    Who is next may have gone elsewhere since: all else of a seat is read once it is ours to start.
     """
 
     def __init__(self) -> None:
-        self.next = deque[Seat]()
-        self._labs: dict[str, Lab] = {}
+        self._next = deque[Seat]()
+        self._versions: dict[int, TemplateVersion] = {}
+        self._courses: dict[str, Course] = {}
 
-    def read(self, room: int) -> None:
-        """Read on where fewer are next than there is room for, and all anew once somebody rang."""
-        if room > len(self.next) or bell.rung.is_set():
-            rows = _queue().select_related("enrollment__user")[: max(room, AHEAD)]
-            self.next = deque(self.with_lab(rows))
+    def next(self) -> Seat | None:
+        """Who has waited longest: what is needed to take them on, and no more. None: nobody waits."""
+        if not self._next:
+            self._next.extend(_queue().only("generation", "lab")[:AHEAD])
+        return self._next.popleft() if self._next else None
 
-    def with_lab(self, rows: Iterable[Seat]) -> Iterator[Seat]:
-        """These seats, each with its lab."""
-        for seat in rows:
-            seat.lab = self._lab(seat.lab_id)
+    def whole(self, rows: SeatQuerySet) -> Iterator[Seat]:
+        """These seats with all that starting or settling them takes; each has its lab as it is now."""
+        for seat in rows.select_related("enrollment__user", "lab"):
+            seat.lab.version = self._version(seat.lab.version_id)
+            seat.lab.course = self._course(seat.lab.course_id)
             yield seat
 
-    def _lab(self, pk: str) -> Lab:
-        if pk not in self._labs:
-            rows = Lab.objects.select_related("course", "version__image").defer("version__files")
-            self._labs[pk] = rows.get(pk=pk)
-        return self._labs[pk]
+    def _version(self, pk: int) -> TemplateVersion:
+        """It never changes."""
+        if pk not in self._versions:
+            self._versions[pk] = TemplateVersion.objects.select_related("image").defer("files").get(pk=pk)
+        return self._versions[pk]
+
+    def _course(self, pk: str) -> Course:
+        if pk not in self._courses:
+            self._courses[pk] = Course.objects.get(pk=pk)
+        return self._courses[pk]
 
 
 def go_on(turn: Turn) -> bool:
@@ -66,16 +75,15 @@ def go_on(turn: Turn) -> bool:
     busy = _in_hand.keys()
     begun = list(Seat.objects.starting().order_by().values_list("pk", "generation", "sandbox__status"))
     changed = [pk for pk, number, now in begun if now not in BEING_MADE and key(pk, number) not in busy]
-    left = len(begun) - sum(_settle(seat) for seat in turn.with_lab(_chosen(changed)))
+    left = len(begun) - sum(_settle(seat) for seat in _chosen(turn, changed))
     return left + _fill(turn, most() - left) > 0  # after settling: a free place is filled at once
 
 
 def _fill(turn: Turn, room: int) -> int:
-    """Start who is next; how many are being started then."""
+    """Start who is next until there is no room, or nobody waits; how many are being started then."""
     begun = 0
-    turn.read(room)
-    while turn.next and begun < room:
-        begun += _start(turn.next.popleft())
+    while begun < room and (seat := turn.next()):
+        begun += _start(turn, seat)
     return begun
 
 
@@ -95,9 +103,9 @@ def most() -> int:
     return min(settings.SANDBOX_WAVE, max(threads - SPARE, 1)) if threads else int(settings.SANDBOX_WAVE)
 
 
-def _chosen(keys: list[str]) -> Iterable[Seat]:
-    related = ("enrollment", "sandbox__owner", "sandbox__image")
-    return Seat.objects.filter(pk__in=keys).order_by().select_related(*related) if keys else ()
+def _chosen(turn: Turn, keys: list[str]) -> Iterable[Seat]:
+    rows = Seat.objects.filter(pk__in=keys).order_by().select_related("sandbox__owner", "sandbox__image")
+    return turn.whole(rows) if keys else ()
 
 
 def _settle(seat: Seat) -> bool:
@@ -111,15 +119,17 @@ def _settle(seat: Seat) -> bool:
 
 def _queue() -> SeatQuerySet:
     """Who waits, the longest first."""
-    return Seat.objects.waiting().filter(lab__status=LabStatus.OPEN)
+    return Seat.objects.waiting().filter(OPEN)
 
 
-def _start(seat: Seat) -> bool:
+def _start(turn: Turn, seat: Seat) -> bool:
     """Whether it was ours to start, and still is being started then: a launch may be refused."""
-    if not seats.change(seat, SeatStatus.WAITING, SeatStatus.STARTING):
+    if not seats.change(seat, SeatStatus.WAITING, SeatStatus.STARTING, where=OPEN):
         return False
-    seats.start(seat, after=Maker(copy.copy(seat)) if work.size("actions") else None)
-    return seat.status == SeatStatus.STARTING
+    for mine in turn.whole(Seat.objects.filter(pk=seat.pk, generation=seat.generation).order_by()):
+        seats.start(mine, after=Maker(copy.copy(mine)) if work.size("actions") else None)
+        return mine.status == SeatStatus.STARTING
+    return False
 
 
 @dataclass

@@ -208,7 +208,7 @@ def _new(owner: User, image: Image, wish: Wish, policy: Policy) -> Sandbox:
     now = timezone.now()
     return Sandbox(
         owner=owner, image=image, image_reference=image.reference, shell=image.shell,
-        launch_step="starting" if work.has_room("actions") else "waiting", created_at=now,
+        launch_step="waiting", created_at=now,
         recording=policy.recording, recording_keystrokes=policy.keystrokes,
         expires_at=now + timedelta(seconds=values["lifetime"]),
         **values | {"name": values["name"] or names.new()},

@@ -66,7 +66,7 @@ def _launch(mine: Claim, pulled: bool = False) -> Later:
 
     What was created is removed again, in this same path, when the claim is lost or the start fails.
     """
-    if mine.sandbox.launch_step != "starting" and not transitions.still_ours(mine, launch_step="starting"):
+    if not transitions.still_ours(mine, launch_step="starting"):
         return endings.lost(mine)
     try:
         guard.ensure(mine.sandbox)

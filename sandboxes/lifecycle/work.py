@@ -67,10 +67,6 @@ class Pool:
         self._jobs.put(lambda: self._do(future, fn, args, asked_by))
         return future
 
-    def has_room(self) -> bool:
-        """Whether what is submitted now begins at once."""
-        return self._unfinished < self.size
-
     def is_idle(self) -> bool:
         """Whether nothing is under way or waiting."""
         return self._unfinished == 0
@@ -130,12 +126,6 @@ def submit(fn: Callable[..., Any], *args: Any, pool: str = "actions") -> Future[
     if connection.in_atomic_block:
         raise RuntimeError("Engine work must not start inside a transaction: it would not see its row.")
     return _pool(pool, threads).submit(fn, *args)
-
-
-def has_room(pool: str) -> bool:
-    """Whether what is submitted to this pool now begins at once."""
-    threads = size(pool)
-    return not threads or _pool(pool, threads).has_room()
 
 
 def _pool(name: str, threads: int) -> Pool:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.labs import bell, files, opening, provision, seats, wave
+from sandboxes.labs import files, opening, provision, seats, wave
 from sandboxes.lifecycle import launching, work
 from sandboxes.models import Event, Image, Lease, Sandbox, Status
 from tests.fakes.apart import apart
@@ -222,13 +222,11 @@ def test_of_the_seats_read_ahead_none_is_started_once_its_lab_closes(lab, settin
     settings.SANDBOX_WAVE = 1
     opening.open_lab(lab, PROF)
     turn = wave.Turn()
-    bell.rung.clear()
     assert wave.go_on(turn)
-    assert len(turn.next) == 1
     opening.close_lab(lab, PROF)
-    bell.rung.set()  # as the closing does
     assert not wave.go_on(turn)
     assert Sandbox.objects.count() == 1
+    assert statuses(lab) == {"ready": 1, "waiting": 1}
 
 
 def test_a_seat_read_ahead_that_has_gone_elsewhere_leaves_its_place_to_the_next(lab, course, settings):
@@ -236,12 +234,57 @@ def test_a_seat_read_ahead_that_has_gone_elsewhere_leaves_its_place_to_the_next(
     class_of(course, 2)
     opening.open_lab(lab, PROF)
     turn = wave.Turn()
-    bell.rung.clear()
     assert wave.go_on(turn)
-    gone = turn.next[0]
+    gone = lab.seats.filter(status="waiting").order_by("queued_at", "id").first()
     lab.seats.filter(pk=gone.pk).update(status="closed")
     assert wave.go_on(turn)
     assert statuses(lab) == {"ready": 1, "closed": 1, "starting": 1, "waiting": 1}
+
+
+def test_extra_time_and_more_time_given_while_it_waits_is_its_sandboxs_too(lab, settings):
+    settings.SANDBOX_WAVE = 1
+    opening.open_lab(lab, PROF)
+    turn = wave.Turn()
+    assert wave.go_on(turn)
+    later = lab.seats.get(status="waiting")
+    opening.extend_seat(later, PROF, 3600)
+    opening.extend_lab(lab, PROF, 1800)
+    assert wave.go_on(turn)
+    later.refresh_from_db()
+    assert later.sandbox.expires_at >= later.closes_at
+
+
+def test_a_queue_of_refused_ones_is_through_in_one_look(lab, course, image):
+    """Nothing of them is ever over, so that nobody would come by again."""
+    class_of(course, 3 * wave.AHEAD)
+    opening.open_lab(lab, PROF)
+    Image.objects.update(enabled=False)
+    assert not wave.go_on(wave.Turn())
+    assert statuses(lab) == {"failed": 2 + 3 * wave.AHEAD}
+
+
+def test_whoever_makes_it_ready_says_of_which_sandbox_it_is(lab, launch):
+    """Whether or not the loop, which launched it, has said so already."""
+    sandboxes = [launch(name=name) for name in ("one", "two")]
+    opening.open_lab(lab, PROF)
+    lab.seats.update(status="starting")
+    for seat, sandbox in zip(lab.seats.all(), sandboxes, strict=True):
+        wave.Maker(seat).end(sandbox)
+    assert statuses(lab) == {"ready": 2}
+    assert {seat.sandbox_id for seat in lab.seats.all()} == {one.pk for one in sandboxes}
+
+
+def test_whoever_finds_it_failed_says_of_which_sandbox_and_forgets_none(lab, launch, engine):
+    engine.fail["create"] = [EngineError("no room")] * 2
+    failed, known = launch(name="one"), launch(name="two")
+    opening.open_lab(lab, PROF)
+    first, second = lab.seats.all()
+    lab.seats.update(status="starting")
+    lab.seats.filter(pk=second.pk).update(sandbox=known)
+    wave.Maker(first).end(failed)
+    seats.fail(second, "read before it had one")
+    assert statuses(lab) == {"failed": 2}
+    assert list(lab.seats.values_list("sandbox", flat=True)) == [failed.pk, known.pk]
 
 
 # -- the image is missing on the day --------------------------------------------------------------

@@ -288,16 +288,6 @@ def test_an_image_that_is_gone_again_after_the_pull_is_not_pulled_for_ever(launc
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_begins_at_once_is_starting_and_what_waits_for_a_thread_says_so(pool, settings, launch, engine):
-    settings.SANDBOX_WORKERS = 2
-    engine.gate["create"] = threading.Event()
-    steps_now = [Sandbox.objects.get(pk=launch().pk).launch_step for _ in range(4)]
-    assert steps_now == ["starting", "starting", "waiting", "waiting"]
-    engine.gate["create"].set()
-    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING, launch_step="").count() == 4)
-
-
-@pytest.mark.django_db(transaction=True)
 def test_one_pull_serves_all_who_wait_and_no_thread_waits(pool, settings, launch, engine, node):
     settings.SANDBOX_WORKERS = 2
     engine.pulls["node:20-alpine"] = []
