@@ -70,6 +70,8 @@ ACTS: tuple[Word, ...] = (
          detail={"closes_at": "when", "seats": "after its own end: who has extra time"}),
     Word("lab.closed", "finish closing lab {target}", "finished closing lab {target}",
          alone="lab {target} is closed", meaning="Every seat is saved and removed."),
+    Word("lab.discard", "discard lab {target}", "discarded lab {target}",
+         meaning="It was planned and does not take place."),
     Word("lab.forget", "let go of saved work of lab {target}", "let go of saved work of lab {target}",
          alone="saved work of lab {target} is kept no longer",
          meaning="It was kept for as long as the install says.",

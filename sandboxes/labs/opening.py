@@ -141,6 +141,18 @@ def close_lab(lab: Lab, by: audit.Origin, reason: str = "") -> bool:
     return True
 
 
+def discard(lab: Lab, by: audit.Origin) -> bool:
+    """Take a planned lab off the plan: students see it no more. False when it is not planned any more."""
+    with transaction.atomic():
+        gone = {"status": LabStatus.CLOSED, "closed_at": timezone.now()}
+        if not Lab.objects.filter(pk=lab.pk, status=LabStatus.PLANNED).update(**gone):
+            return False
+        lab.refresh_from_db()
+        trail.record("lab.discard", by, lab)
+        trail.nudge(lab)
+    return True
+
+
 def extend_lab(lab: Lab, by: audit.Origin, seconds: int) -> bool:
     """Give everybody more time; sandboxes too. False when it is not open.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from django import template
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -84,6 +85,15 @@ def ago(at: datetime | None) -> str:
 def until(at: datetime | None) -> str:
     """How long until then: "4 min"; "–" for None."""
     return "–" if at is None else format_duration(max((at - timezone.now()).total_seconds(), 0))
+
+
+@register.filter
+def day_time(at: datetime | None) -> str:
+    """ "24 Nov, 14:02", with its year where that is not this one; as format.js says it. Empty for None."""
+    if at is None:
+        return ""
+    here = timezone.localtime(at)
+    return date_format(here, "j M, H:i" if here.year == timezone.localtime().year else "j M Y, H:i")
 
 
 @register.filter

@@ -42,7 +42,8 @@ export function clock(date) {
   return date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
 }
 
-/** "24 Nov" in the browser's zone. */
+/** "24 Nov" in the browser's zone, with its year where that is not this one. */
 export function day(date) {
-  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  const year = date.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year });
 }

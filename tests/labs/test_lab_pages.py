@@ -18,8 +18,8 @@ from .conftest import PROF, enroll, rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ACTS = ("open", "extend", "retry", "latecomers", "pull", "close")
-MANAGED = ("open", "pull", "close")
+ACTS = ("open", "extend", "retry", "latecomers", "pull", "close", "discard")
+MANAGED = ("open", "pull", "close", "discard")
 
 
 @pytest.fixture
@@ -148,6 +148,41 @@ def test_closing_asks_first_and_htmx_gets_the_part(page, open_lab):
     part = client.get(address, **HTMX)
     assert "2 of 2 closed" in text(part)
     assert "<html" not in part.content.decode()
+
+
+def test_a_planned_lab_is_discarded_after_a_question_and_students_see_it_no_more(page, lab, course, alice):
+    client, address = page
+    student, learns = browser(alice), reverse("course_detail", args=[course.pk])
+    assert f"{act(lab, 'discard')}?confirm" in client.get(address).content.decode()
+    assert "Shell basics" in text(student.get(learns))
+    assert "does not take place" in text(client.post(act(lab, "discard") + "?confirm"))
+    assert Lab.objects.get().status == "planned"
+    assert "Shell basics is discarded." in text(client.post(act(lab, "discard"), follow=True))
+    assert Event.objects.filter(action="lab.discard", actor_name="ines").count() == 1
+    shown = text(client.get(address))
+    assert "saved work is kept" not in shown
+    assert "Open the lab" not in shown
+    assert "discarded" in text(client.get(learns))
+    assert "Shell basics" not in text(student.get(learns))
+    waits = text(student.get(reverse("seat_join", args=[lab.pk])))
+    assert "This lab does not take place" in waits
+
+
+def test_an_open_lab_cannot_be_discarded(page, open_lab):
+    client, address = page
+    assert "Discard" not in text(client.get(address))
+    assert "is open already" in text(client.post(act(open_lab, "discard"), follow=True))
+    open_lab.refresh_from_db()
+    assert open_lab.is_open
+
+
+def test_a_lab_of_another_year_shows_its_year(page, lab):
+    client, address = page
+    year = timezone.localtime().year
+    Lab.objects.update(ready_by=timezone.now().replace(year=year + 73, month=1, day=4))
+    assert f"4 Jan {year + 73}, " in text(client.get(address))
+    Lab.objects.update(ready_by=timezone.now().replace(month=1, day=4))
+    assert "4 Jan, " in text(client.get(address))
 
 
 def test_one_student_gets_more_time(page, open_lab, seat, alice):

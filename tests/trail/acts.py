@@ -225,6 +225,7 @@ ACTS: tuple[Act, ...] = (
     Act("template_act", "lab.create", words={"action": "try"}),
     Act("lab_new", "lab.create", prepare=plan),
     Act("lab_act", "lab.open", words={"action": "open"}, prepare=planned),
+    Act("lab_act", "lab.discard", words={"action": "discard"}, prepare=planned),
     Act("lab_act", "lab.extend", words={"action": "extend"}),
     Act("lab_act", "seat.retry", words={"action": "retry"}, prepare=seat_is(SeatStatus.FAILED)),
     Act("lab_act", "lab.latecomers", words={"action": "latecomers"}),

@@ -128,6 +128,11 @@ class Lab(models.Model):
         return self.status == LabStatus.OPEN
 
     @property
+    def is_discarded(self) -> bool:
+        """Whether it was taken off the plan: over without ever having been open."""
+        return self.status == LabStatus.CLOSED and self.opened_at is None
+
+    @property
     def late_until(self) -> datetime | None:
         """Until when latecomers are taken: None as long as it is open. From when it was to be ready."""
         if self.opened_at is None or self.late_minutes is None:

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import render, resolve_url
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -69,7 +69,7 @@ def context_of(request: Request, lab: Lab) -> dict[str, Any]:
         "lab": lab, "course": lab.course, "seats": rows, "counts": counts, "progress": Progress(counts),
         "missing": 0 if lab.is_trial else missing, "may_act": gate.can(request.user, lab.course, gate.ACT),
         "may_manage": gate.can(request.user, lab.course, gate.MANAGE),
-        "plan": opening.plan(lab) if lab.status == LabStatus.PLANNED else None,
+        "plan": opening.plan(lab) if lab.status == LabStatus.PLANNED else None, "discarded": DISCARDED,
     }  # fmt: skip
 
 
@@ -94,17 +94,34 @@ class Progress:
 @require_POST
 @private
 def lab_act(request: Request, pk: str, action: str) -> HttpResponse:
-    """Open, extend, retry, latecomers, pull, close. With ``?confirm`` a page asks before closing."""
+    """Open, discard, extend, retry, latecomers, pull, close. With ``?confirm`` a page asks before it ends."""
     act = ACTS.get(action)
     if act is None:
         raise Http404("No such action.")
     lab = gate.get_lab(request.user, pk, gate.MANAGE if action in MANAGED else gate.ACT)
-    if "confirm" in request.GET and action == "close":
-        context = {"lab": lab, "course": lab.course, "later": len(closing.late(lab)),
-                   "is_over": lab.closes_at <= timezone.now(), "in_minutes": IN_MINUTES}  # fmt: skip
-        return render(request, "labs/lab_close.html", context)
+    if "confirm" in request.GET and action in QUESTIONS:
+        return QUESTIONS[action](request, lab)
     level, text = act(lab, origin(request), request)
     return answer(request, lab, level, text)
+
+
+def ask_close(request: Request, lab: Lab) -> HttpResponse:
+    """When, and who has extra time."""
+    context = {"lab": lab, "course": lab.course, "later": len(closing.late(lab)),
+               "is_over": lab.closes_at <= timezone.now(), "in_minutes": IN_MINUTES}  # fmt: skip
+    return render(request, "labs/lab_close.html", context)
+
+
+def ask_discard(request: Request, lab: Lab) -> HttpResponse:
+    """For browsers without our script."""
+    context = {"question": f"Discard {lab.title}?", "consequence": DISCARDED, "word": "Discard it",
+               "action": resolve_url("lab_act", lab.pk, "discard"), "fields": {},
+               "keep": resolve_url("lab_detail", lab.pk)}  # fmt: skip
+    return render(request, "labs/confirm.html", context)
+
+
+QUESTIONS = {"close": ask_close, "discard": ask_discard}
+DISCARDED = "It does not take place; students see it no more. To change a lab, discard it and plan it anew."
 
 
 def answer(request: Request, lab: Lab, level: str, text: str) -> HttpResponse:
@@ -122,6 +139,13 @@ def open_now(lab: Lab, by: audit.Origin, request: Request) -> Said:
     """Open it; too little memory is said in the plan and does not forbid it."""
     if opening.open_lab(lab, by):
         return "success", f"{lab.title} is open. Seats are being started."
+    return "info", f"{lab.title} is {Lab.objects.get(pk=lab.pk).status} already."
+
+
+def discard(lab: Lab, by: audit.Origin, request: Request) -> Said:
+    """It was planned, and does not take place."""
+    if opening.discard(lab, by):
+        return "success", f"{lab.title} is discarded."
     return "info", f"{lab.title} is {Lab.objects.get(pk=lab.pk).status} already."
 
 
@@ -180,8 +204,8 @@ def close(lab: Lab, by: audit.Origin, request: Request) -> Said:
 
 
 ACTS = {"open": open_now, "extend": extend, "retry": retry_failed, "latecomers": add_latecomers, "pull": pull,
-        "close": close}  # fmt: skip
-MANAGED = {"open", "close", "pull"}
+        "close": close, "discard": discard}  # fmt: skip
+MANAGED = {"open", "close", "pull", "discard"}
 
 
 @require_POST
