@@ -220,6 +220,7 @@ SANDBOX_CLAIM_LIMIT = env.number("SANDBOX_CLAIM_LIMIT", 120, 1)  # seconds until
 SANDBOX_ORPHAN_GRACE = env.number("SANDBOX_ORPHAN_GRACE", 60)
 SANDBOX_LEASE = env.number("SANDBOX_LEASE", 10, 1)  # seconds a process counts as alive after its last sign
 SANDBOX_TERMINAL_GRACE = env.number("SANDBOX_TERMINAL_GRACE", 60)  # seconds a shell lives without a viewer
+SANDBOX_LENT_TERMINAL_GRACE = env.number("SANDBOX_LENT_TERMINAL_GRACE", 600)  # the same at a lab's seat
 SANDBOX_TERMINALS = env.whole("SANDBOX_TERMINALS", 8, 1)  # a sandbox
 SANDBOX_USER_SOCKETS = env.whole("SANDBOX_USER_SOCKETS", 120)  # of one person in a web process; 0: any
 SANDBOX_TERMINAL_VIEWERS = env.whole("SANDBOX_TERMINAL_VIEWERS", 100)  # its owner gets in regardless; 0: any

@@ -159,7 +159,7 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
         raise
     shell = Shell(record, sandbox)
     shell.never_began = lambda: stream.never_began
-    grace = settings.SANDBOX_TERMINAL_GRACE
+    grace = settings.SANDBOX_LENT_TERMINAL_GRACE if sandbox.lent else settings.SANDBOX_TERMINAL_GRACE
     live = LiveTerminal(record.marker, stream, shell.hooks(), grace, recording.recorder)
     live.record, live.recording = record, recording
     live.presence = Presence(live, origin, off)

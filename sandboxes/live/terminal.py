@@ -105,8 +105,8 @@ class LiveTerminal:
 
     def _greeting(self, viewer: Viewer, start: int, resumed: bool) -> dict[str, Any]:
         return {"type": "attached", "shell": self.shell, "offset": start, "head": self.ring.head,
-                "resumed": resumed, "viewers": len(self.viewers), "cols": self.size[0],
-                "rows": self.size[1]} | self.viewers.part_of(viewer)  # fmt: skip
+                "resumed": resumed, "grace": round(self._grace), "viewers": len(self.viewers),
+                "cols": self.size[0], "rows": self.size[1]} | self.viewers.part_of(viewer)  # fmt: skip
 
     def detach(self, viewer: Viewer, sent_away: bool = False) -> None:
         """A viewer has left; the shell goes on for a while, for less where they may not come back."""

@@ -1,7 +1,10 @@
 /* What stands over a terminal that cannot be typed in just now, and the way on. */
+import { duration } from "./format.js";
 
 const CALM = 500; // ms; a connection that takes less needs no word
 const OVER = ["removed", "expired"]; // reasons that tell of the sandbox's own end
+/* For how long a shell goes on without a page, from the server; nothing before it has said so. */
+const stays = ({ grace }) => (grace ? `The shell goes on for ${duration(grace)} without this page` : "The shell goes on for a while");
 const GONE = "This sandbox is gone. These are its last lines.";
 
 export class Notice {
@@ -38,14 +41,15 @@ export class Notice {
   }
 
   /* [name of the state, sentence, act, word on the button]; an empty sentence is no notice. */
-  #read({ state, detail }, status, paused) {
+  #read(session, status, paused) {
+    const { state, detail } = session;
     switch (state) {
       case "connecting":
         return ["connecting", "Connecting …"];
       case "waiting":
-        return ["waiting", `Connection lost. Trying again in ${Math.max(Math.ceil((detail.until - Date.now()) / 1000), 1)} s; the shell goes on meanwhile.`, "again", "Now"];
+        return ["waiting", `Connection lost. Trying again in ${Math.max(Math.ceil((detail.until - Date.now()) / 1000), 1)} s. ${stays(session)}.`, "again", "Now"];
       case "offline":
-        return ["waiting", "No network. The shell goes on meanwhile; this page comes back to it as soon as there is one.", "again", "Try now"];
+        return ["waiting", `No network. ${stays(session)}, which comes back to it as soon as there is one.`, "again", "Try now"];
       case "refused":
         return this.#refused(detail, status);
       case "ended":

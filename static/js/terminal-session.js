@@ -1,4 +1,5 @@
 /* One named shell as this page has it: a screen, a socket, and the count of bytes between them. */
+import { duration } from "./format.js";
 import { Socket } from "./socket.js";
 import { heard } from "./terminal-recording.js";
 import { isReport, muteQueries } from "./terminal-queries.js";
@@ -7,6 +8,7 @@ import { Typing } from "./terminal-typing.js";
 import { toast } from "./toasts.js";
 
 const ACK_EVERY = 64 * 1024; // bytes drawn between two acknowledgements
+const TOLD = 60_000; // ms
 const CLEAR = "\x1bc"; // reset, in its place in the stream
 
 /**
@@ -21,6 +23,7 @@ export class TerminalSession {
   mayType = true;
   size = null; // [columns, rows] of the tty
   paused = false;
+  grace = 0; // seconds for which the shell goes on without any page
   recording = null; // the last frame `recording`; null where nothing is ever recorded
   #leader = false;
   #answers = false; // whether a program may hear of this page's mouse and focus
@@ -174,15 +177,25 @@ export class TerminalSession {
     this.#leader = message.leader;
     this.#answers = message.answers;
     const isSame = message.resumed && message.offset === this.#received;
-    if (this.#received !== null && message.shell !== this.#shell) toast("info", "The earlier shell has ended meanwhile; this is a new one.");
+    this.grace = message.grace ?? 0;
+    const isAnother = this.#received !== null && message.shell !== this.#shell;
     this.typing.begin(isSame || this.#received === null);
     if (!isSame) this.#begin(message.offset);
+    if (isAnother) this.#tellOfAnother();
     this.#shell = message.shell ?? "";
     this.#head = message.head;
     this.#resize(message);
     this.paused = Boolean(message.paused);
     this.#now("open");
     this.measure();
+  }
+
+  /* It stands on the screen too, where whoever comes back later still finds it. */
+  #tellOfAnother() {
+    const goesOn = this.grace ? `goes on for ${duration(this.grace)} without a page, and ` : "";
+    const text = `Your earlier shell was ended meanwhile: one ${goesOn}ends with the web server. This is a new one; what was not saved is gone.`;
+    this.terminal.write(`\x1b[2m${text}\x1b[0m\r\n`);
+    toast("warning", text, TOLD);
   }
 
   /* Bytes before `offset` are not to be had: the screen starts anew, in its place in the stream. */

@@ -113,7 +113,7 @@ def test_a_cut_connection_loses_and_doubles_nothing(
         room.run("for i in $(seq 1 60); do echo line-$i; sleep 0.1; done")
         room.sees("line-10\n")
         line.cut()
-        expect(room.notice).to_contain_text("the shell goes on meanwhile")
+        expect(room.notice).to_contain_text("The shell goes on for 5 s without this page")
         page.wait_for_timeout(1500)
         line.mend()
         room.sees("line-60\n", patience=30)

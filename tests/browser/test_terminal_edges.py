@@ -45,6 +45,27 @@ def test_no_network_is_said_and_overcome(room: Room, complaints: Any) -> None:
     room.sees("\nonline-2\n")
 
 
+def test_a_shell_that_did_not_outlast_the_gap_is_told_as_lost(
+    room: Room, product: Product, complaints: Any
+) -> None:
+    complaints.expect("WebSocket connection", "net::ERR", "Failed to load", "htmx:")
+    room.run("echo unsaved-$((1+1))")
+    room.sees("\nunsaved-2\n")
+    room.page.context.set_offline(True)
+    expect(room.notice).to_contain_text("The shell goes on for 5 s without this page")
+    mine = f"sandbox='{room.terminal.get_attribute('sandbox')}', ended_at=None"
+    ended = f"from sandboxes.models import Terminal; print(Terminal.objects.filter({mine}).count())"
+    wait_for(
+        lambda: product.manage("shell", "-v", "0", "-c", ended).strip() == "0",
+        "the shell was not ended",
+        page=room.page,
+    )
+    room.page.context.set_offline(False)
+    room.sees("Your earlier shell was ended meanwhile", patience=30)
+    assert "unsaved-2" not in room.text()
+    expect(room.page.locator("#toasts")).to_contain_text("This is a new one; what was not saved is gone.")
+
+
 def test_focus_reports_are_not_typed_by_a_replay(room: Room) -> None:
     """A page that comes back while a program wants focus reports must not type one for an old wish."""
     room.run("printf '\\033[?1004h'; cat -v")
