@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 
 from .base import ContainerSpec, NotFound
 from .containers import Containers
-from .hardening import ImageFacts, create_config, differences
+from .hardening import ImageFacts, create_config, differences, is_pinned, number_of
 from .keys import marker_of
 from .sweeping import Sweeping
 
@@ -19,7 +20,9 @@ class Checking(Containers, Sweeping):
         """By the image that the container was made of: its name may stand for another one by now."""
         with self.connection.control(reading=True) as api:
             made = api.inspect_container(native_id)
-            image = ImageFacts.of(api.inspect_image(made["Image"]))
+            image = _as_made(
+                ImageFacts.of(api.inspect_image(made["Image"])), made["Config"].get("User") or ""
+            )
             config = create_config(spec, self.install, image, self.network)
             found = differences(config, made)
             if any("MemorySwap" in one for one in found):
@@ -36,3 +39,10 @@ class Checking(Containers, Sweeping):
                     marker = marker_of(facts.get("DetachKeys")) if facts["Running"] else ""
                     found += bool(marker) and marker not in markers
         return found
+
+
+def _as_made(image: ImageFacts, user: str | None) -> ImageFacts:
+    """The image's user looked up as it was when the container was made: numbers, and not root's."""
+    if user and is_pinned(user) and number_of(user.partition(":")[0]) != 0:
+        return replace(image, numbers=user)
+    return image

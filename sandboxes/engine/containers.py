@@ -22,20 +22,18 @@ from .base import (
     NotFound,
     TimedOut,
     Unreachable,
-    Unsupported,
 )
 from .connection import CALL, WORK, Connection
 from .exec_stream import wait_for_start
 from .hardening import ImageFacts, create_config, differences
+from .image_users import ImageUsers
 from .starts import Starts
 from .translate import listed, state
 from .wire import Wires, meanwhile
-from .workspace import first_file, folder, is_root_by_name, named, needs_folder, owner_of
 
 Raw = dict[str, Any]
 NETWORK = "sandboxes"
 BRIDGE = "sbx0"
-_PASSWD_LIMIT = 1 << 20
 OTHERS = 0.5
 """Seconds for which a pause waits for a program that another process may never begin."""
 _OVER = (ContainerStatus.CREATED, ContainerStatus.EXITED, ContainerStatus.DEAD)
@@ -46,13 +44,12 @@ class Moved(EngineError):
     """A reference means another image than it did."""
 
 
-class Containers:
+class Containers(ImageUsers):
     """The part of the Engine that is about whole containers."""
 
     connection: Connection
     wires: Wires
     starts: Starts
-    install: str
     network: str
     known_images: dict[str, ImageFacts]
     """By reference; see ``_remember``."""
@@ -60,23 +57,24 @@ class Containers:
     def create(self, spec: ContainerSpec) -> str:
         known = self.known_images.get(spec.image)
         if known is not None:
-            with suppress(Moved):
+            with suppress(Moved, ImageMissing):
                 return self._create(spec, known, is_sure=False)
         return self._create(spec, self._image_facts(spec.image))
 
     def _create(self, spec: ContainerSpec, image: ImageFacts, is_sure: bool = True) -> str:
         """Raises Moved, and nothing stays, where the image is another by now than one that is not sure."""
+        image = self._pinned(spec, image)
         config = create_config(spec, self.install, image, self.network)
         if spec.network != "none":
             self._ensure_network()
         native_id, is_new = self._create_or_take_over(spec, config)
         try:
             if not is_new:  # by an earlier attempt, who may have known another image
-                image, is_sure = self._image_of(native_id) or image, True
+                image, is_sure = self._pinned(spec, self._image_of(native_id) or image), True
                 config = create_config(spec, self.install, image, self.network)
             made_of = self._compare(native_id, config)
             self._remember(spec.image, image, made_of, is_sure)
-            self._ensure_user(native_id, spec, image)
+            self._hand_over(native_id, spec, image)
         except Unreachable:  # concludes nothing: the next attempt takes it over
             raise
         except EngineError:
@@ -195,29 +193,6 @@ class Containers:
             sentence = "The engine made a container that differs from what was asked."
             raise Mismatch(sentence, "; ".join(found))
         return str(made.get("Image"))
-
-    def _ensure_user(self, native_id: str, spec: ContainerSpec, image: ImageFacts) -> None:
-        """The user is not root under another name, and the working directory is theirs."""
-        name = named(spec, image)
-        passwd = self._passwd(native_id) if name else ""
-        if name and (passwd is None or is_root_by_name(name, passwd)):
-            cannot = "which cannot be looked up" if passwd is None else "which is root by another name"
-            raise Unsupported(f"The image's user is {name}, {cannot}; an admin must give it another one.")
-        owner = owner_of(spec, image, passwd or "")
-        if owner and needs_folder(spec, image):
-            with self.connection.control(WORK) as api:
-                api.put_archive(native_id, *folder(spec.workdir, owner))
-
-    def _passwd(self, native_id: str) -> str | None:
-        """The image's list of users; None where it is no plain file of a sensible size."""
-        try:
-            with self.connection.control(CALL) as api:
-                pieces, stat = api.get_archive(native_id, "/etc/passwd")
-                if stat["size"] > _PASSWD_LIMIT or stat["linkTarget"]:
-                    return None
-                return first_file(b"".join(pieces))
-        except NotFound:
-            return ""
 
     def _discard(self, native_id: str) -> None:
         """Remove what must not stay; a second failure must not hide the first."""

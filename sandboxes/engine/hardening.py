@@ -66,6 +66,8 @@ class ImageFacts:
     user: str = ""
     workdir: str = ""
     id: str = ""
+    numbers: str = ""
+    """Its user as ``uid:gid`` by its own lists, where that has been looked up."""
 
     @classmethod
     def of(cls, inspected: Raw) -> ImageFacts:
@@ -88,8 +90,20 @@ def number_of(user: str) -> int | None:
         return None
 
 
+def is_pinned(user: str) -> bool:
+    """Whether the engine looks nothing up for it: both uid and gid are numbers."""
+    uid, _, gid = user.partition(":")
+    return number_of(uid) is not None and number_of(gid) is not None
+
+
 def user_for(spec: ContainerSpec, image: ImageFacts) -> str:
-    """Who runs inside: root where allowed, else the image's own user, else 1000:1000."""
+    """Who runs inside, in numbers where those have been looked up."""
+    user = spelt_user(spec, image)
+    return user if is_pinned(user) else image.numbers or user
+
+
+def spelt_user(spec: ContainerSpec, image: ImageFacts) -> str:
+    """Who runs inside: root where allowed, else the image's own user as it spells it, else 1000:1000."""
     if spec.strict:
         return STUDENT
     if spec.root:
@@ -163,7 +177,7 @@ def temporary_size(memory: int) -> int:
 
 def environment(spec: ContainerSpec, image: ImageFacts) -> list[str]:
     """The environment as NAME=value. A user the image does not know gets the workdir as home."""
-    user = user_for(spec, image)
+    user = spelt_user(spec, image)
     workdir = HOME if spec.strict and spec.workdir in _SHARED else spec.workdir
     home = {"HOME": workdir} if user[0].isdigit() and user != ROOT else {}
     wanted = home | spec.environment

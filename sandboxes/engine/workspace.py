@@ -1,7 +1,8 @@
 """Makes the working directory the sandbox user's own, where the image has not seen to it.
 
 The engine creates a missing working directory as root. One archive with one directory entry, made
-here and holding nothing of the user's, changes its owner before the container starts.
+here and holding nothing of the user's, changes its owner before the container starts. What the image
+itself has at that place stays whose it is: whoever may choose a working directory would be given /etc.
 """
 
 from __future__ import annotations
@@ -36,31 +37,52 @@ def folder(path: str, owner: tuple[int, int]) -> tuple[str, bytes]:
     return parent, packed.getvalue()
 
 
-def named(spec: ContainerSpec, image: ImageFacts) -> str:
-    """The name by which the sandbox user has to be looked up; empty where it is a number."""
-    user = user_for(spec, image).partition(":")[0]
-    return user if number_of(user) is None else ""
+def looked_up(user: str, passwd: str | None, group: str | None) -> str:
+    """``uid:gid`` of a user as an image spells it, read as the engine would: its first line counts.
+
+    Raises LookupError, whose text goes on after "The image's user is", for a name that is not in the
+    lists, is root by another name, or cannot be looked up (a list of None).
+    """
+    name, _, wanted = user.partition(":")
+    line = _line(name, passwd)
+    uid = number_of(name)
+    if uid is None:
+        uid = _number(_required(line, name, passwd), 2)
+    if uid == 0:
+        raise LookupError(f"{name}, which is root by another name")
+    return f"{uid}:{_gid(wanted, group) if wanted else _number(line, 3)}"
 
 
-def is_root_by_name(name: str, passwd: str) -> bool:
-    """Whether the engine will run this name as root: its first line counts, and a uid it cannot read is 0."""
-    for line in passwd.splitlines():
+def _gid(wanted: str, group: str | None) -> int:
+    gid = number_of(wanted)
+    return _number(_required(_line(wanted, group), wanted, group), 2) if gid is None else gid
+
+
+def _line(name: str, entries: str | None) -> list[str]:
+    """The fields of the first line of that name, or of that number in the third field; none: empty."""
+    number = number_of(name)
+    for line in (entries or "").splitlines():
         fields = line.strip().split(":")
-        if fields[0] == name:
-            return not (len(fields) > 2 and number_of(fields[2]))
-    return False
+        if fields[0] == name if number is None else _number(fields, 2, -1) == number:
+            return fields
+    return []
 
 
-def owner_of(spec: ContainerSpec, image: ImageFacts, passwd: str = "") -> tuple[int, int] | None:
-    """The uid and gid of the sandbox user; names are looked up in ``passwd``. None: unknown."""
-    user, _, group = user_for(spec, image).partition(":")
-    if user.isdigit():
-        return int(user), int(group) if group.isdigit() else int(user)
-    for line in passwd.splitlines():
-        fields = line.split(":")
-        if len(fields) > 3 and fields[0] == user and fields[2].isdigit() and fields[3].isdigit():
-            return int(fields[2]), int(fields[3])
-    return None
+def _required(fields: list[str], name: str, entries: str | None) -> list[str]:
+    if not fields:
+        raise LookupError(f"{name}, which {'cannot be looked up' if entries is None else 'it does not have'}")
+    return fields
+
+
+def _number(fields: list[str], place: int, missing: int = 0) -> int:
+    """A field as a number; what is none is 0, as for the engine."""
+    return (number_of(fields[place]) or 0) if len(fields) > place else missing
+
+
+def owner_of(spec: ContainerSpec, image: ImageFacts) -> tuple[int, int]:
+    """The uid and gid of the sandbox user."""
+    uid, _, gid = user_for(spec, image).partition(":")
+    return int(uid), int(gid)
 
 
 def first_file(packed: bytes) -> str:

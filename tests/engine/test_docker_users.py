@@ -124,6 +124,49 @@ def test_a_list_of_users_that_is_a_link_is_not_followed(real: Sandboxes):
         real.created(image=image)
 
 
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize("workdir", ["/workspace", "/etc", "/home/student"])
+def test_a_rewritten_list_of_users_makes_nobody_root(real: Sandboxes, workdir: str):
+    """Neither at the next exec nor at the next start; an existing system folder is not handed over."""
+    line = "echo student:x:0:0::/:/bin/sh > /etc/new && mv -f /etc/new /etc/passwd; stat -c %u:%g /etc; id -u"
+    native_id = real.running(image=NAMED, workdir=workdir)
+    assert run(real.engine, native_id, "sh", "-c", line)[0] == b"0:0\n1000\n"
+    as_root_would(real, native_id)
+    for _ in range(2):
+        assert run(real.engine, native_id, "id")[0].decode().split()[0][:8] == "uid=1000"
+        assert main_process(real, native_id) == {"1000"}
+        real.engine.stop(native_id)
+        real.engine.start(native_id)
+
+
+def as_root_would(real: Sandboxes, native_id: str) -> None:
+    """However a person got at the list: root's name there is no longer what the image had."""
+    packed, data = io.BytesIO(), b"student:x:0:0::/:/bin/sh\n1000:x:0:0::/:/bin/sh\n"
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("passwd")
+        entry.size = len(data)
+        tar.addfile(entry, io.BytesIO(data))
+    with real.engine.connection.control(30) as api:
+        api.put_archive(native_id, "/etc", packed.getvalue())
+
+
+def main_process(real: Sandboxes, native_id: str) -> set[str]:
+    """The users of all its processes, in numbers, as the host sees them."""
+    with real.engine.connection.control(30) as api:
+        return {row[1] for row in api.top(native_id, ps_args="-o pid,uid")["Processes"]}
+
+
+@pytest.mark.usefixtures("images")
+def test_who_a_named_user_is_counts_as_asked(real: Sandboxes):
+    spec = real.spec(image=NAMED)
+    native_id = real.created(spec)
+    with real.engine.connection.control(30) as api:
+        assert api.inspect_container(native_id)["Config"]["User"] == "1000:1000"
+    assert real.engine.differences(native_id, spec) == []
+    assert [one.sandbox_id for one in real.engine.list()].count(spec.sandbox_id) == 1
+    assert not [one for one in real.engine.list() if one.sandbox_id.startswith("sb_probe")]
+
+
 # -- the working directory ------------------------------------------------------------------------
 
 WRITE = ("sh", "-c", "pwd; echo $HOME; id -u; echo x > $PWD/file && echo written")

@@ -95,6 +95,16 @@ def test_an_image_with_a_user_of_its_own_keeps_it():
     assert user_for(SPEC, ImageFacts("+7")) == "+7"
 
 
+def test_what_was_looked_up_stands_in_its_place():
+    """The engine would look a name up at every start and exec, in files that a person may have rewritten."""
+    assert config(ImageFacts("node", numbers="1000:1001"))["User"] == "1000:1001"
+    assert config(ImageFacts("1000", numbers="1000:1001"))["User"] == "1000:1001"
+    assert config(ImageFacts("7:8", numbers="9:9"))["User"] == "7:8"
+    assert config(ImageFacts("node", numbers="7:7"), strict=True)["User"] == "1000:1000"
+    assert config(ImageFacts("node", numbers="7:7"), root=True)["User"] == "0:0"
+    assert config(ImageFacts("node", numbers="7:7"))["Env"] == ["A=b=c"]
+
+
 def test_root_gets_back_five_capabilities():
     assert sorted(config(root=True)["HostConfig"]["CapAdd"]) == [
         *("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID")

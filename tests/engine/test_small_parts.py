@@ -19,7 +19,7 @@ from sandboxes.engine.health import Health
 from sandboxes.engine.marks import check_marker, mark, sweep_argv
 from sandboxes.engine.terminal import clamp
 from sandboxes.engine.wire import meanwhile
-from sandboxes.engine.workspace import first_file, folder, is_root_by_name, named, needs_folder, owner_of
+from sandboxes.engine.workspace import first_file, folder, looked_up, needs_folder, owner_of
 
 SPEC = ContainerSpec("sb_x", "image", 64 << 20, 1, 64)
 
@@ -75,12 +75,38 @@ def test_the_working_directory_s_tar_holds_one_directory():
     assert (entry.uid, entry.gid, entry.mode) == (1000, 1001, 0o755)
 
 
-def test_the_owner_is_looked_up_by_name():
-    passwd = "root:x:0:0::/:\nnode:x:1000:1001::/home/node:/bin/sh\nbad line\n"
-    assert owner_of(SPEC, ImageFacts("node"), passwd) == (1000, 1001)
-    assert owner_of(SPEC, ImageFacts("nobody"), passwd) is None
-    assert owner_of(SPEC, ImageFacts("7")) == (7, 7)
-    assert owner_of(SPEC, ImageFacts("7:8")) == (7, 8)
+PASSWD = "root:x:0:0::/:\nnode:x:1000:1001::/home/node:/bin/sh\nbad line\nnode:x:7:7\n"
+
+
+@pytest.mark.parametrize(
+    ("user", "numbers"),
+    [
+        ("node", "1000:1001"),
+        ("node:users", "1000:100"),
+        ("node:5", "1000:5"),
+        ("1000", "1000:1001"),
+        ("7:users", "7:100"),
+        ("+8", "8:0"),
+    ],
+)
+def test_a_user_is_looked_up_as_the_engine_does_it(user: str, numbers: str):
+    assert looked_up(user, PASSWD, "root:x:0:\nusers:x:100:node\n") == numbers
+
+
+@pytest.mark.parametrize("user", ["nobody", "node:nobodies"])
+def test_a_name_that_the_image_does_not_have_is_told(user: str):
+    with pytest.raises(LookupError, match="which it does not have"):
+        looked_up(user, PASSWD, "users:x:100:node")
+
+
+def test_a_list_that_cannot_be_read_is_told():
+    with pytest.raises(LookupError, match="node, which cannot be looked up"):
+        looked_up("node", None, "")
+
+
+def test_the_owner_is_the_user_in_numbers():
+    assert owner_of(SPEC, ImageFacts("node", numbers="1000:1001")) == (1000, 1001)
+    assert owner_of(SPEC, ImageFacts("7:8", numbers="")) == (7, 8)
     assert owner_of(SPEC, ImageFacts()) == (1000, 1000)
 
 
@@ -88,18 +114,8 @@ def test_the_owner_is_looked_up_by_name():
     "line", ["toor:x:0:0::/:", "  toor:x:00:5", "toor:x:+0", "toor:x:garbage:7", "toor", "toor:x:"]
 )
 def test_a_name_of_root_is_known_as_the_engine_knows_it(line: str):
-    assert is_root_by_name("toor", f"root:x:0:0::/:\n{line}\ntoor:x:1000:1000::/:\n")
-
-
-@pytest.mark.parametrize("line", ["toor:x:1000:0::/:", "# toor:x:0:0::/:", "toors:x:0:0::/:", ""])
-def test_and_any_other_is_not_root(line: str):
-    assert not is_root_by_name("toor", f"root:x:0:0::/:\n{line}\n")
-
-
-def test_only_names_are_looked_up():
-    assert named(SPEC, ImageFacts("node:users")) == "node"
-    assert [named(SPEC, ImageFacts(user)) for user in ("", "root", "7", "+7", "00")] == [""] * 5
-    assert named(replace(SPEC, root=True), ImageFacts("node")) == ""
+    with pytest.raises(LookupError, match="toor, which is root by another name"):
+        looked_up("toor", f"root:x:0:0::/:\n{line}\ntoor:x:1000:1000::/:\n", "")
 
 
 def test_a_single_file_comes_out_of_its_tar():

@@ -68,7 +68,7 @@ CLOSED = (
     row("GET", f"{CONTAINER}/stats", **{"stream": "False", "one-shot": "True"}),
     row("GET", f"{CONTAINER}/top", ps_args="-o pid,ppid[a-z,]*"),
     row("PUT", f"{CONTAINER}/archive", raw=True, path=FOLDER),
-    row("GET", f"{CONTAINER}/archive", path="/etc/passwd"),
+    row("GET", f"{CONTAINER}/archive", path=FOLDER),
     row("POST", f"{CONTAINER}/exec", "Container User Privileged Tty AttachStdin AttachStdout AttachStderr "
         "Cmd Env WorkingDir detachKeys"),
     row("POST", f"{EXEC}/start", "Tty Detach"),
