@@ -16,7 +16,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, F, Q, QuerySet
 
 from sandboxes.lifecycle import audit, commands
 from sandboxes.lifecycle.refusals import Refused
@@ -153,7 +153,7 @@ def retry(run: LabRun, by: audit.Origin) -> int:
     """Again where it failed; how many."""
     if run.lab.status != LabStatus.OPEN:
         return 0
-    rows = run.results.filter(done=True).filter(~Q(reason="") | FAILED)
+    rows = run.results.filter(done=True).exclude(good())
     with transaction.atomic():
         count = rows.update(done=False, command=None, reason="")
         if count:
@@ -162,14 +162,17 @@ def retry(run: LabRun, by: audit.Origin) -> int:
     return count
 
 
-FAILED = Q(command__isnull=False) & ~Q(command__status=CommandStatus.EXITED, command__exit_code=0)
+def good(at: str = "") -> Q:
+    """Results, at this prefix, that are through and were done: a command with exit code 0."""
+    ran = Q(**{f"{at}command__status": CommandStatus.EXITED, f"{at}command__exit_code": 0})
+    return Q(**{f"{at}done": True, f"{at}reason": ""}) & (Q(**{f"{at}command__isnull": True}) | ran)
 
 
 def recent(lab: Lab) -> list[LabRun]:
-    """The latest runs with how far they are."""
+    """The latest runs with how far they are, and how many of the seats that are through failed."""
     ended = Count("results", filter=Q(results__done=True))
-    failed = Count("results", filter=Q(results__done=True) & ~Q(results__reason=""))
-    return list(lab.runs.annotate(total=Count("results"), ended=ended, failed=failed)[:5])
+    done = Count("results", filter=good("results__"))
+    return list(lab.runs.annotate(total=Count("results"), ended=ended, failed=F("ended") - done)[:5])
 
 
 # -- for the loop -------------------------------------------------------------------------------

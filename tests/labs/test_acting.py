@@ -84,7 +84,7 @@ def test_who_could_not_be_is_named_and_tried_again(press, seat, alice, ines, ope
     assert "is stopped, so it cannot be paused" in ended()["Alice"][1]
     run = LabRun.objects.get()
     card = reverse("room_help", args=[open_lab.pk]) + "?part=runs"
-    assert "2 of 2, 1 not done" in text(browser(ines).get(card, **HTMX))
+    assert "2 of 2, 1 failed" in text(browser(ines).get(card, **HTMX))
     actions.start(seat(alice).sandbox, by=Origin.of(alice), wait=None)
     browser(ines).post(reverse("lab_run_retry", args=[open_lab.pk, run.pk]))
     rounds()

@@ -94,7 +94,7 @@ def test_a_command_runs_in_each_and_the_matrix_tells(many, open_lab, ines):
     run = LabRun.objects.get()
     rounds()
     page = browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk]))
-    assert "2 good of 2" in text(page)
+    assert "2 of 2 good" in text(page)
     assert "hello" in text(page)
     assert set(Command.objects.values_list("by_name", flat=True)) == {"ines"}
     assert Event.objects.filter(action="command.run", actor_name="ines").count() >= 2
@@ -119,11 +119,24 @@ def test_the_failed_are_tried_again_and_nobody_else(many, open_lab, seat, alice,
     assert Command.objects.count() == 2
 
 
-def test_an_exit_code_is_a_failure_too(many, open_lab):
+def test_one_of_two_failed_is_said(many, open_lab, seat, alice, ines):
+    Sandbox.objects.filter(pk=seat(alice).sandbox_id).update(status="stopped")
+    many("command", all="1", command="echo ok")
+    rounds()
+    run = LabRun.objects.get()
+    assert "2 of 2, 1 failed" in text(browser(ines).get(reverse("wall", args=[open_lab.pk])))
+    page = text(browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk])))
+    assert "1 of 2 good, 1 failed" in page
+
+
+def test_an_exit_code_is_a_failure_too(many, open_lab, ines):
     many("command", all="1", command="exit 3")
     rounds()
     run = LabRun.objects.get()
+    assert "2 of 2 failed" in text(browser(ines).get(reverse("wall", args=[open_lab.pk])))
+    assert "2 of 2 failed" in text(browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk])))
     assert broadcast.retry(run, PROF) == 2
+    assert broadcast.recent(open_lab)[0].failed == 0
     rounds()
     assert Command.objects.filter(exit_code=3).count() == 4
 

@@ -185,6 +185,21 @@ def test_a_lab_of_another_year_shows_its_year(page, lab):
     assert "4 Jan, " in text(client.get(address))
 
 
+def test_overview_and_stories_are_there_from_open_onwards(page, lab, alice):
+    client, address = page
+    overview = reverse("lab_overview", args=[lab.pk])
+    assert overview not in client.get(address).content.decode()
+    opening.open_lab(lab, PROF)
+    rounds()
+    opening.close_lab(lab, PROF)
+    rounds()
+    shown = client.get(address).content.decode()
+    assert "2 of 2 closed" in shown
+    assert overview in shown
+    for seat in lab.seats.all():
+        assert f'<a href="{reverse("seat_story", args=[seat.pk])}"><b>' in shown
+
+
 def test_one_student_gets_more_time(page, open_lab, seat, alice):
     page[0].post(reverse("seat_extend", args=[seat(alice).pk]))
     assert seat(alice).extra == 900
