@@ -43,7 +43,7 @@ from sandboxes.labs.models import *
 from sandboxes.models import User
 lab = Lab.objects.get(pk=%r)
 user = User.objects.create_user("late-" + lab.pk, password={PASSWORD!r})
-Enrollment.objects.create(course=lab.course, user=user, role="student", name="Late Comer")
+Enrollment.objects.create(course=lab.course, user=user, role="student", name="Late " * 12)
 seats.queue_all(lab)
 """
 CLOSE = """
@@ -118,6 +118,34 @@ def test_a_latecomers_tile_appears_and_who_is_ticked_stays_ticked(classroom):
     classroom.product.manage("shell", "-v", "0", "-c", LATE % classroom.lab)
     expect(wall.locator(".tile")).to_have_count(3, timeout=15_000)
     expect(wall.locator(f"#tile-{classroom.seats[1]} [name=seat]")).to_be_checked()
+    stays_in_its_frame(wall)
+
+
+def stays_in_its_frame(wall: Page) -> None:
+    """A long name pushes nothing out of its tile, and no menu makes the page wider than the screen."""
+    before = wall.viewport_size
+    for width in (320, 430, 1000, 1280):
+        wall.set_viewport_size({"width": width, "height": 800})
+        assert wall.evaluate(BEYOND) == []
+        for menu in wall.locator("#many summary").all():
+            menu.click()
+            assert wall.evaluate(BEYOND) == [], width
+            menu.click()
+    wall.set_viewport_size(before)
+
+
+BEYOND = """() => {
+    const found = [...document.querySelectorAll(".tile :is(header, footer) > *")].filter((one) => {
+        const [mine, tile] = [one, one.closest(".tile")].map((each) => each.getBoundingClientRect());
+        return mine.width && (mine.right > tile.right + 1 || mine.left < tile.left - 1);
+    }).map((one) => one.textContent);
+    for (const sheet of document.querySelectorAll("#many details[open] .sheet")) {
+        const box = sheet.getBoundingClientRect();
+        if (box.left < 0 || box.right > innerWidth) found.push(`sheet ${box.left} ${box.right}`);
+    }
+    const wide = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    return wide > 0 ? [...found, `${wide} px wider`] : found;
+}"""
 
 
 def test_a_raised_hand_is_claimed_looked_at_helped_with_consent_and_resolved(classroom):
