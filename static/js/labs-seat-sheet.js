@@ -9,7 +9,8 @@ function run(button) {
   if (!session.mayType) return toast("info", "You only watch this terminal.");
   session.type(`${textOf(button)}\n`);
   mark(button, "Typed");
-  return session.terminal.focus();
+  session.terminal.focus();
+  session.host.closest(".terminal-card")?.scrollIntoView({ block: "nearest" }); // a phone shows one at a time
 }
 
 async function copy(button) {

@@ -18,6 +18,7 @@ class LabSeat extends HTMLElement {
   #list;
   #talk;
   #told;
+  #shown = [];
   #asked = 0;
   #turning = false;
   #linked = false; // where the socket never was, the page still looks every few seconds
@@ -88,6 +89,7 @@ class LabSeat extends HTMLElement {
   /* Header and waiting are the page's truth: another key is another page, other talk has other parts. */
   #look() {
     const { key, talk, said = 0 } = { ...this.#header?.dataset, ...this.querySelector('[data-seat-part="wait"]')?.dataset };
+    if (key?.startsWith("closed")) this.#hush();
     if (key && key !== this.getAttribute("key")) return this.#anew();
     if (talk !== undefined && talk !== this.#talk && !this.#isTyped) {
       this.#talk = talk;
@@ -132,8 +134,13 @@ class LabSeat extends HTMLElement {
   #toast(number, text, by) {
     if (number && this.#told.has(number)) return false;
     if (number) this.#told.add(number);
-    toast("info", `${by ? `${by}: ` : ""}${text}`, READ);
+    this.#shown.push(toast("info", `${by ? `${by}: ` : ""}${text}`, READ));
     return true;
+  }
+
+  /* What was said of the lab's end is over with it, and its files are below. */
+  #hush() {
+    for (const note of this.#shown.splice(0)) note?.remove();
   }
 
   #listLater() {

@@ -3,10 +3,10 @@
 const STAYS = { success: 5000, info: 5000, warning: 9000, error: 12000 };
 const MOST = 4;
 
-/** Show a notice; it goes by itself (after `stays` ms), unless the pointer or the focus rests on it. */
+/** Show a notice and give it back; it goes by itself (after `stays` ms), unless the pointer or the focus rests on it. */
 export function toast(level, message, stays = STAYS[level] ?? STAYS.info) {
   const region = document.getElementById("toasts");
-  if (!region || !message) return;
+  if (!region || !message) return null;
   const note = document.createElement("div");
   note.className = "toast";
   note.dataset.level = level;
@@ -17,6 +17,7 @@ export function toast(level, message, stays = STAYS[level] ?? STAYS.info) {
   region.append(note);
   while (region.children.length > MOST) region.firstElementChild.remove();
   leave(note, stays);
+  return note;
 }
 
 function closer(note) {

@@ -53,6 +53,20 @@ from sandboxes.labs import trail
 from sandboxes.labs.models import Lab
 trail.tell(Lab.objects.get(pk="{lab}"), "{text}", "Prof")
 """
+EYES_UP = """
+from sandboxes.labs import broadcast
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle.audit import Origin
+from sandboxes.models import User
+lab = Lab.objects.get(pk="{lab}")
+broadcast.act(lab, "pause", Origin.of(User.objects.get(username="prof")), lab.seats.filter(status="ready"))
+"""
+CLOSE = """
+from sandboxes.labs import closing
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle import audit
+closing.begin(Lab.objects.get(pk="{lab}"), audit.SYSTEM, "Prof")
+"""
 TYPING = "from sandboxes.labs.models import Course; Course.objects.update(typing='{}')"
 STILL = """
 ((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);
@@ -279,8 +293,27 @@ def test_on_a_phone_the_sheet_is_above_and_the_keys_it_lacks_are_there(
     expect(room.button("Ctrl")).to_have_attribute("aria-pressed", "true")
     page.keyboard.type("d")
     room.sees("1b091b5b441b5b411b5b421b5b430a")
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator("#terminal")).not_to_be_in_viewport(ratio=0.5)
     run(page, "ls -l")
     room.sees("names.txt")
+    expect(page.locator("#terminal")).to_be_in_viewport(ratio=0.7)
+    what_concerns_them_is_seen(product, page, lab)
+
+
+def what_concerns_them_is_seen(product: Product, page: Page, lab: str) -> None:
+    """A question while the terminal is looked at, eyes up while the sheet is, and where the files are."""
+    tell(product, ASK.format(lab=lab))
+    expect(page.get_by_role("button", name="Yes")).to_be_in_viewport(ratio=1)
+    page.get_by_role("button", name="No", exact=True).click()
+    expect(page.locator("#seat-watch")).not_to_contain_text("would like to type")
+    page.evaluate("scrollTo(0, 0)")
+    tell(product, EYES_UP.format(lab=lab))
+    expect(page.get_by_text("Eyes up.")).to_be_in_viewport(ratio=1)
+    tell(product, CLOSE.format(lab=lab))
+    expect(page.get_by_role("heading", name="This lab is closed")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("link", name="Download your files")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#toasts")).to_be_empty()
 
 
 def is_stacked(page: Page) -> bool:
