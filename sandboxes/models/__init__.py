@@ -9,12 +9,13 @@ from .ids import command_id, marker, recording_id, sandbox_id
 from .people import Image, User
 from .policy import Isolation
 from .recording import Recording, RecordingPolicy
-from .sandbox import ENDED, LIVE, UP, Network, Sandbox, SandboxQuerySet, Status
+from .sandbox import ENDED, HOLDING, LIVE, UP, Network, Sandbox, SandboxQuerySet, Status
 from .trail import Brake, Event, EventQuerySet, Lease, Outcome, Seal
 from .webhook import Delivery, DeliveryState, Webhook
 
 __all__ = [
     "ENDED",
+    "HOLDING",
     "LIVE",
     "UP",
     "Brake",

@@ -30,6 +30,8 @@ LIVE = frozenset({Status.QUEUED, Status.RUNNING, Status.PAUSED, Status.STOPPED})
 """Counts against the quota and expires."""
 UP = frozenset({Status.RUNNING, Status.PAUSED})
 """Has processes."""
+HOLDING = Q(status__in=LIVE) | Q(status=Status.FAILED, pending="start")
+"""Has a place in budget and quotas: a failed one from the moment on in which its start was claimed."""
 ENDED = frozenset({Status.REMOVED})
 """Final: nothing leads out of it."""
 
@@ -52,7 +54,8 @@ class SandboxQuerySet(models.QuerySet["Sandbox"]):
         return self if user.is_staff else self.filter(owner_id=user.pk)
 
     def live(self) -> SandboxQuerySet:
-        return self.filter(status__in=LIVE)
+        """Those that have a place: in quotas, and in the budget."""
+        return self.filter(HOLDING)
 
     def up(self) -> SandboxQuerySet:
         return self.filter(status__in=UP)

@@ -12,7 +12,7 @@ from django.db.models.expressions import OrderBy
 from django.http import QueryDict
 from django.utils import timezone
 
-from sandboxes.models import ENDED, LIVE, Status
+from sandboxes.models import ENDED, HOLDING, LIVE, Status
 
 ENDING_WITHIN = timedelta(minutes=10)
 ALL = "all"
@@ -123,7 +123,7 @@ def counts(rows: QuerySet[Any], filters: Filters) -> dict[str, int]:
     """
     words = filters.words()
     chips = {f"chip_{chip}": Count("pk", filter=words & within(chip)) for chip in CHIPS}
-    live = Q(status__in=LIVE)
+    live = HOLDING
     return rows.aggregate(
         **chips,
         running=Count("pk", filter=Q(status=Status.RUNNING)),

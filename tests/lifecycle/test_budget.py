@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -167,6 +168,44 @@ def test_fifty_launches_at_once_do_not_overshoot(pool, launch, alice, bob, setti
 
 
 # -- the further quotas -------------------------------------------------------------------------
+
+
+def failed_ones(launch, engine, alice, count: int) -> list[Sandbox]:
+    """Of 64 MB each; they have no container, and take no place."""
+    for number in range(count):
+        launch(name=f"f{number}", memory="64m")
+    assert cleanup.work.drain(20)
+    return [put(row, engine, Status.FAILED) for row in Sandbox.objects.order_by("name")]
+
+
+def test_failed_ones_started_at_once_do_not_overshoot(pool, launch, engine, alice, settings):
+    rows = failed_ones(launch, engine, alice, 12)
+    alice.quota_sandboxes = 5
+    alice.save()
+    settings.SANDBOX_MEMORY_BUDGET = 4 * 64 * MIB
+    engine.delay["create"] = 0.2
+    made = at_once(12, lambda number: actions.start(rows[number], by=ALICE, wait=0))
+    assert sum(one.under_way or one.done for one in made) == 4, made
+    assert cleanup.work.drain(20)
+    assert Sandbox.objects.filter(status=Status.RUNNING).count() == 4
+    assert budget.promised() == 4 * 64 * MIB
+
+
+@pytest.mark.parametrize(("quota", "memory"), [(2, 0), (20, 2 * 64 * MIB)], ids=["quota", "budget"])
+def test_a_failed_one_has_its_place_from_the_click_on(
+    pool, launch, engine, alice, settings, quota: int, memory: int
+):
+    """One after the other, as the list's button for many does it, while none of them runs yet."""
+    rows = failed_ones(launch, engine, alice, 5)
+    alice.quota_sandboxes = quota
+    alice.save()
+    settings.SANDBOX_MEMORY_BUDGET = memory
+    engine.gate["create"] = threading.Event()
+    made = [actions.start(row, by=ALICE, wait=0) for row in rows]
+    assert [one.under_way for one in made] == [True, True, False, False, False]
+    engine.gate["create"].set()
+    assert cleanup.work.drain(20)
+    assert Sandbox.objects.filter(status=Status.RUNNING).count() == 2
 
 
 def refused(launch, **options) -> actions.Refused:
