@@ -20,6 +20,12 @@ from .models import Course, Enrollment, Lab, LabStatus, Role, Seat
 OTHERS = 100
 """How many further courses site staff are shown on the list."""
 SETTINGS = ("title", "typing", "assistants_act", "guests_allowed")
+TYPING = {
+    True: "From now on the people who teach may type in your terminal without asking. You see who does, and "
+          "can end it.",
+    False: "From now on the people who teach type in your terminal only after your yes.",
+}  # fmt: skip
+"""What the room is told when the course's policy changes: by whether it takes no yes."""
 
 
 # -- what one sees ------------------------------------------------------------------------------
@@ -135,7 +141,16 @@ def change(course: Course, origin: audit.Origin, values: dict[str, Any]) -> list
         course.save(update_fields=changed)
         facts = {name: [getattr(before, name), values[name]] for name in changed}
         trail.record("course.change", origin, course, changes=facts)
+    if "typing" in changed:
+        _tell_of_typing(course)
     return changed
+
+
+def _tell_of_typing(course: Course) -> None:
+    """Who sits in an open lab was promised the other thing."""
+    for lab in course.labs.filter(status=LabStatus.OPEN).defer("version__files"):
+        trail.tell(lab, TYPING[course.types_freely])
+        trail.nudge(lab)
 
 
 @transaction.atomic

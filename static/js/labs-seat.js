@@ -93,7 +93,7 @@ class LabSeat extends HTMLElement {
     if (key && key !== this.getAttribute("key")) return this.#anew();
     if (talk !== undefined && talk !== this.#talk && !this.#isTyped) {
       this.#talk = talk;
-      this.#refresh("#seat-watch, #seat-hand");
+      this.#refresh("#seat-watch, #seat-hand, #seat-told");
     }
     if (this.#isBehind(said)) this.#listLater();
     return this.#announce();

@@ -182,7 +182,9 @@ def test_without_asking_staff_begin_with_a_click_and_either_side_ends_it(
     lab = tell(product, LAB.format(then=OPEN))
     page, prof = visit("alice"), visit("prof")
     room = take_seat(page, lab)
+    expect(page.locator("#seat-told")).to_contain_text("only after your yes")
     tell(product, TYPING.format("free"))
+    expect(page.locator("#seat-told")).to_contain_text("They may also type in it", timeout=30_000)
     prof.goto(f"{page.url}look/")
     theirs = Room(prof, "").ready()
     for ends in (

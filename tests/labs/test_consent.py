@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 
-from sandboxes.labs import broadcast
-from sandboxes.labs.models import Course, Seat
+from sandboxes.labs import broadcast, members
+from sandboxes.labs.models import Course, Message, Seat
 from sandboxes.lifecycle import actions
 from sandboxes.lifecycle.audit import Origin
 from sandboxes.models import Command, Event, Outcome, Sandbox, Status
@@ -73,6 +75,27 @@ def test_where_the_course_says_so_no_yes_is_needed_but_to_begin(seat, alice, ine
     assert run(ines, seat(alice).sandbox).status_code == 422
     browser(ines).post(reverse("look_act", args=[seat(alice).pk, "begin"]))
     assert run(ines, seat(alice).sandbox).status_code == 303
+
+
+def test_another_policy_is_told_in_the_room_and_beside_the_terminal(seat, alice, ines, course):
+    """What stood there when the page was opened is no promise any more."""
+    place = seat(alice)
+    part = reverse("seat_part", args=[place.pk, "told"])
+    before = talk(alice, place)
+    assert "only after your yes" in text(browser(alice).get(part))
+    values = {name: getattr(course, name) for name in members.SETTINGS} | {"typing": Course.Typing.FREE}
+    members.change(course, Origin.of(ines), values)
+    assert "They may also type in it" in text(browser(alice).get(part))
+    assert talk(alice, place) != before  # by which an open page knows that it is to fetch the part anew
+    assert "may type in your terminal without asking" in Message.objects.get().text
+    members.change(course, Origin.of(ines), values | {"typing": Course.Typing.ASK})
+    assert "only after your yes" in Message.objects.order_by("-id")[0].text
+    assert talk(alice, place) == before
+
+
+def talk(user, place):
+    page = browser(user).get(reverse("seat_part", args=[place.pk, "header"])).content.decode()
+    return re.search('data-talk="([^"]*)"', page).group(1)
 
 
 # -- eyes up ------------------------------------------------------------------------------------

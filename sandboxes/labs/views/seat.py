@@ -16,7 +16,10 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Status
 from sandboxes.views.web import Request, back, origin, private, say
 
-PARTS = {name: f"labs/seat.html#{name}" for name in ("seat", "header", "watch", "hand", "messages", "stage")}
+PARTS = {
+    name: f"labs/seat.html#{name}"
+    for name in ("seat", "header", "watch", "hand", "messages", "stage", "told")
+}
 PARTS |= {"wait": "labs/_seat_wait.html"}
 PASSING = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.SAVING)
 
@@ -107,7 +110,8 @@ def key(seat: Seat) -> str:
 def talk(seat: Seat, hand: Any) -> str:
     """Changes with what is asked and answered: the parts that tell it are fetched then."""
     up = f"{hand.pk}.{hand.claimed_by_id or ''}.{len(hand.text)}" if hand else ""
-    return f"{seat.typing_asked_by_id or ''}-{seat.typist_id or ''}-{up}"
+    free = "free" if seat.lab.course.types_freely else ""
+    return f"{seat.typing_asked_by_id or ''}-{seat.typist_id or ''}-{up}-{free}"
 
 
 def name_of(seat: Seat, user: Any) -> str:
