@@ -58,6 +58,7 @@ class LabWall extends HTMLElement {
       if (tile) paint(tile, row, marks);
       else isNew = true;
     }
+    this.#count();
     const came = this.querySelector("[data-came]");
     if (!new URLSearchParams(location.search).get("section")) came.textContent = this.querySelectorAll('.tile[data-here="1"]').length;
     if (isNew && !new URLSearchParams(location.search).get("section")) this.#anew();
@@ -71,7 +72,15 @@ class LabWall extends HTMLElement {
     const swapped = window.htmx?.ajax("GET", location.pathname + location.search, { target: "#tiles", select: "#tiles", swap: "outerHTML" });
     swapped?.then(() => {
       for (const one of this.querySelectorAll('[name="seat"]')) one.checked = ticked.includes(one.value);
+      this.#count();
     });
+  }
+
+  /* How many "everyone" are. */
+  #count() {
+    const word = this.querySelector("[data-meant]");
+    const words = [...this.querySelectorAll(".tile [data-word]")].map((one) => one.textContent);
+    if (word) say(word, String(words.filter((one) => one !== "closed").length));
   }
 
   #tick() {

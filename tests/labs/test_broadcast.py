@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -12,7 +13,7 @@ from django.urls import reverse
 from sandboxes import cells
 from sandboxes.engine.base import EngineError
 from sandboxes.labs import broadcast, opening, watching
-from sandboxes.labs.models import LabRun, LabRunResult, Message, Seat
+from sandboxes.labs.models import Enrollment, LabRun, LabRunResult, Message, Seat
 from sandboxes.lifecycle import audit
 from sandboxes.models import Command, Event, Outcome, Sandbox
 from tests.live.conftest import open_socket  # noqa: F401
@@ -47,6 +48,20 @@ def test_a_message_to_everyone_is_one_row(many, open_lab):
     row = Message.objects.get()
     assert (row.text, row.by_name, row.seat) == ("Eyes up.", "Ines", None)
     assert Event.objects.get(action="lab.message").actor_name == "ines"
+
+
+def test_everyone_of_a_section_are_those_and_no_others(many, open_lab, seat, alice, bob, ines):
+    Enrollment.objects.filter(user=bob).update(section="B")
+    wall = browser(ines).get(reverse("wall", args=[open_lab.pk]) + "?section=B")
+    assert "section B (1)" in re.sub("<[^>]+>", "", text(wall))
+    assert '<input type="hidden" name="section" value="B">' in wall.content.decode()
+    assert "Told 1." in text(many("message", all="1", section="B", text="You"))
+    assert Message.objects.get().seat == seat(bob)
+    many("pause", all="1", section="B")
+    assert list(LabRun.objects.get().results.values_list("seat", flat=True)) == [seat(bob).pk]
+    assert "Tick some tiles first" in text(many("pause", all="1", section="C"))
+    everyone = browser(ines).get(reverse("wall", args=[open_lab.pk]))
+    assert "everyone (2)" in re.sub("<[^>]+>", "", text(everyone))
 
 
 def test_a_message_to_the_ticked_is_theirs(many, seat, alice):

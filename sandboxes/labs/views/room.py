@@ -40,9 +40,15 @@ def wall_of(request: Request, lab: Lab) -> dict[str, Any]:
         "lab": lab, "course": lab.course, "tiles": sorted(shown, key=order(sort)), "sort": sort,
         "sorts": SORTS, "section": section if section in sections else "", "sections": sections,
         "big": "big" in request.GET, "here": sum(one.here for one in found), "all": len(found),
-        "hands": raised(lab), "may_act": gate.can(request.user, lab.course, gate.ACT),
+        "hands": raised(lab), **rights(request, lab), "meant": sum(one.word != "closed" for one in shown),
         "is_free": lab.course.types_freely, "now": timezone.now(),
     }  # fmt: skip
+
+
+def rights(request: Request, lab: Lab) -> dict[str, bool]:
+    """Whether they may act on seats at all, and whether there is something to do for many: while it is open."""
+    may_act = gate.can(request.user, lab.course, gate.ACT)
+    return {"may_act": may_act, "may_tell": may_act and lab.is_open}
 
 
 def order(sort: str) -> Any:

@@ -67,9 +67,12 @@ def told(request: Request, lab: Lab, level: str, text: str, status: int = 204) -
 
 
 def seats_of(request: Request, lab: Lab) -> list[Any]:
-    """The seats that are meant. "All" are all that are not closed, at the moment it is pressed."""
+    """The seats that are meant. "All", of a section too, are those that are not closed when it is pressed."""
     if request.POST.get("all"):
-        ids = list(lab.seats.exclude(status=SeatStatus.CLOSED).values_list("pk", flat=True))
+        rows, section = lab.seats.exclude(status=SeatStatus.CLOSED), request.POST.get("section", "")
+        ids = list(
+            (rows.filter(enrollment__section=section) if section else rows).values_list("pk", flat=True)
+        )
     else:
         ids = [one[:24] for one in request.POST.getlist("seat")]
     found = list(broadcast.chosen(lab, ids))
@@ -79,7 +82,7 @@ def seats_of(request: Request, lab: Lab) -> list[Any]:
 
 
 def message(request: Request, lab: Lab, seats: list[Any]) -> Said:
-    everyone = bool(request.POST.get("all"))
+    everyone = bool(request.POST.get("all")) and not request.POST.get("section")
     text = request.POST.get("text", "")
     name = members.called(lab.course, request.user)
     count = broadcast.message(lab, text, origin(request), None if everyone else seats, name)
