@@ -14,7 +14,7 @@ from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import bell, files, opening, seats, trail
+from . import bell, files, hands, opening, seats, trail
 from .models import Lab, LabStatus, Seat, SeatStatus
 
 WAVE = work.ASIDE["saves"]
@@ -251,8 +251,16 @@ def close_seat(seat: Seat) -> bool:
             if not files.save_workspace(seat, seat.sandbox):
                 return False
         _let_go(seat, seat.sandbox)
+    _let_down(seat)
     seats.change(seat, SeatStatus.SAVING, SeatStatus.CLOSED)
     return True
+
+
+def _let_down(seat: Seat) -> None:
+    """A hand that is up would wait for ever."""
+    hand = hands.open_of(seat)
+    if hand is not None:
+        hands.resolve(hand, audit.PROVISION, reason="the seat was closed")
 
 
 def _let_go(seat: Seat, sandbox: Sandbox) -> None:

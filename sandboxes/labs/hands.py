@@ -37,18 +37,19 @@ def release(hand: Hand, user: User, by: audit.Origin) -> bool:
     return _change(hand, "hand.release", by, {"claimed_by": user}, nobody)
 
 
-def resolve(hand: Hand, by: audit.Origin) -> bool:
+def resolve(hand: Hand, by: audit.Origin, reason: str = "") -> bool:
     """It was helped with, by whoever; False when it is down already."""
-    return _change(hand, "hand.resolve", by, {}, {"resolved_at": timezone.now()})
+    return _change(hand, "hand.resolve", by, {}, {"resolved_at": timezone.now()}, reason)
 
 
-def _change(hand: Hand, action: str, by: audit.Origin, was: dict[str, Any], to: dict[str, Any]) -> bool:
+def _change(hand: Hand, action: str, by: audit.Origin, was: dict[str, Any], to: dict[str, Any],
+            reason: str = "") -> bool:  # fmt: skip
     """One conditional UPDATE: of two colleagues one wins."""
     waited = round((timezone.now() - hand.raised_at).total_seconds())
     with transaction.atomic():
         if not Hand.objects.filter(pk=hand.pk, resolved_at=None, **was).update(**to):
             return False
         Seat.objects.filter(pk=hand.seat_id).update(changed_at=timezone.now())
-        trail.record(action, by, hand.seat, waited=waited)
+        trail.record(action, by, hand.seat, reason=reason, waited=waited)
         trail.nudge(hand.seat)
     return True

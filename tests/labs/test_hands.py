@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
-from sandboxes.labs import hands
-from sandboxes.labs.models import Hand
+from sandboxes.labs import hands, opening
+from sandboxes.labs.models import Hand, Lab
 from sandboxes.lifecycle import audit
 from sandboxes.models import Event
 from tests.pages.conftest import HTMX, browser, text
+
+from .conftest import PROF, rounds
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +71,22 @@ def test_a_hand_that_is_down_cannot_be_claimed(ines, hand):
 def test_the_queue_is_fetched_as_a_part(ines, open_lab, hand):
     part = browser(ines).get(reverse("room_help", args=[open_lab.pk]), **HTMX)
     assert part.content.decode().lstrip().startswith("<section")
+
+
+def test_the_wall_of_a_closed_lab_waits_for_nobody_and_offers_nothing_for_many(ines, open_lab, hand):
+    opening.close_lab(open_lab, PROF)
+    rounds()
+    closed = timezone.now() - timedelta(days=1)
+    Lab.objects.update(closed_at=closed)
+    shown = browser(ines).get(reverse("wall", args=[open_lab.pk])).content.decode()
+    assert "0 waiting" in shown
+    assert f'closed <time datetime="{timezone.localtime(closed).isoformat()}"' in shown
+    for offer in ("Eyes up", "Restart", 'id="many"', 'name="seat"'):
+        assert offer not in shown
+    event = Event.objects.get(action="hand.resolve")
+    assert (event.actor_kind, event.reason) == ("provision", "the seat was closed")
+    hand.refresh_from_db()
+    assert hand.resolved_at
 
 
 def test_there_is_no_such_act(ines, hand):

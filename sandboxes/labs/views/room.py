@@ -46,7 +46,7 @@ def wall_of(request: Request, lab: Lab) -> dict[str, Any]:
 
 
 def rights(request: Request, lab: Lab) -> dict[str, bool]:
-    """Whether they may act on seats at all, and whether there is something to do for many: while it is open."""
+    """Whether they may act on seats, and whether there is something to do for many: while it is open."""
     may_act = gate.can(request.user, lab.course, gate.ACT)
     return {"may_act": may_act, "may_tell": may_act and lab.is_open}
 
