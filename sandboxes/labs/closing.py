@@ -244,7 +244,7 @@ def close_seat(seat: Seat) -> bool:
         return True
     is_told = seat.saved_at is not None or seat.saved_reason
     if seat.sandbox is not None and seat.sandbox.status == Status.REMOVED and not is_told:
-        files.note(seat, "Its sandbox had been removed before.")
+        files.note(seat, files.why_not(seat.sandbox, "Its sandbox had been removed before."))
     elif seat.sandbox is not None and seat.sandbox.status != Status.REMOVED:
         if not is_told:
             _wake(seat.sandbox)

@@ -73,7 +73,9 @@ def save_workspace(seat: Seat, sandbox: Sandbox) -> bool:
     A paused sandbox is not asked. The file appears under its name only when it is whole. False, and
     nothing noted, while the engine is away: that says nothing about the files.
     """
-    reason = "" if sandbox.status == Status.RUNNING else "Its sandbox was not running any more."
+    reason = (
+        "" if sandbox.status == Status.RUNNING else why_not(sandbox, "Its sandbox was not running any more.")
+    )
     if not reason:
         try:
             reason = _save(seat, sandbox)
@@ -86,6 +88,11 @@ def save_workspace(seat: Seat, sandbox: Sandbox) -> bool:
             reason = "The files could not be written on the server."
     note(seat, reason)
     return True
+
+
+def why_not(sandbox: Sandbox, otherwise: str) -> str:
+    """Why there is nothing to read: it never ran, or ``otherwise``."""
+    return Seat.NEVER if sandbox.started_at is None else otherwise
 
 
 def note(seat: Seat, reason: str) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from sandboxes.engine.base import Unreachable
+from sandboxes.engine.base import EngineError, Unreachable
 from sandboxes.labs import closing, files, opening, provision, seats
 from sandboxes.labs.models import Course, Lab, LabStatus, LabTemplate, Seat, SeatStatus, TemplateVersion
 from sandboxes.lifecycle import actions, cleanup, work
@@ -304,3 +304,22 @@ def test_what_breaks_in_one_seat_is_tried_again_and_the_others_go_on(
     opening.close_lab(open_lab, PROF)
     assert wait_until(lambda: provision.run_round() is False and seat(alice).status == "closed")
     assert saved == {"Alice": "running", "Bob": "running"}
+
+
+def test_a_seat_that_never_ran_had_nothing_to_save(lab, engine, ines, alice, bob):
+    engine.fail["start"] = [EngineError("It could not be started.")] * 9
+    opening.open_lab(lab, PROF)
+    rounds()
+    assert set(lab.seats.values_list("status", flat=True)) == {"failed"}
+    opening.close_lab(lab, PROF)
+    rounds()
+    for user in (alice, bob):
+        place = Seat.objects.get(lab=lab, enrollment__user=user)
+        assert place.saved_reason == Seat.NEVER
+        page = text(browser(user).get(reverse("seat_detail", args=[place.pk])))
+        assert "Your terminal never started, so there was nothing to save." in page
+        assert "Your files are not here" not in page
+    page = text(browser(ines).get(reverse("lab_detail", args=[lab.pk])))
+    assert "It never started; there was nothing to save." in page
+    assert "Not saved" not in page
+    assert "saved work is kept" not in page

@@ -87,6 +87,9 @@ class Seat(models.Model):
     saved_reason = models.CharField(max_length=300, blank=True)
     changed_at = models.DateTimeField(default=timezone.now, db_index=True)
 
+    NEVER = "It never started; there was nothing to save."
+    """``saved_reason`` of one whose sandbox never ran."""
+
     objects = SeatQuerySet.as_manager()
 
     class Meta:
@@ -103,6 +106,11 @@ class Seat(models.Model):
     def closes_at(self) -> datetime:
         """The lab's end and this person's extra time."""
         return self.lab.closes_at + timedelta(seconds=self.extra)
+
+    @property
+    def never_ran(self) -> bool:
+        """Whether it was closed without ever having started."""
+        return self.saved_reason == self.NEVER
 
     @property
     def kept_until(self) -> datetime | None:
