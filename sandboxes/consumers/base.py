@@ -7,6 +7,7 @@ never by an exception. Messages for the page go through an outbox that keeps the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Collection
@@ -30,6 +31,8 @@ Message = dict[str, Any]
 TEXT_LIMIT = 64 * 1024
 BREATH = 0.1
 """Seconds between two rounds of the outbox."""
+LAST_WORD = 0.5
+"""Seconds for which a goodbye waits for room on the line."""
 
 BAD_JSON = "That was not a JSON object with a type."
 BAD_TYPE = "That is not known here."
@@ -93,7 +96,9 @@ class SocketConsumer(AsyncWebsocketConsumer):
         if self.is_over:
             return
         self.is_over = self.is_sent_away = True
-        await self._send_safely({"type": "goodbye", "code": code, "reason": reason})
+        with contextlib.suppress(TimeoutError):  # who does not read is closed all the same
+            async with asyncio.timeout(LAST_WORD):
+                await self._send_safely({"type": "goodbye", "code": code, "reason": reason})
         await self._close_safely(close)
 
     async def reconnect(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from sandboxes.live import output
@@ -27,6 +28,7 @@ class SandboxConsumer(SocketConsumer):
         assert sandbox is not None
         self.pk = sandbox.pk
         self.followed: dict[str, Follower] = {}
+        self.sending = asyncio.Lock()
         self.hub.rooms.join(self, "all", f"sandbox-{self.pk}")
         await self.send_json(self.hub.engine_frame())
         self.hub.stats.watch(self, {self.pk: facts_of(sandbox)})
@@ -74,7 +76,8 @@ class SandboxConsumer(SocketConsumer):
         if self.entry is None:
             return None
         if status == CommandStatus.RUNNING or output.is_known(command_id):
-            follower = self.followed[command_id] = Follower(command_id, self.pk, self._send_safely)
+            follower = Follower(command_id, self.pk, self._send_safely, self.sending)
+            self.followed[command_id] = follower
             follower.start()
         if status != CommandStatus.RUNNING:
             self.deliver({"type": "command", "id": command_id})

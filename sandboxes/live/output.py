@@ -24,6 +24,8 @@ PACE = 0.05
 """Seconds between two frames to one follower."""
 RATE, BURST = 256 * 1024, 256 * 1024
 """Bytes a second that one follower gets, and how many at once: nobody reads faster than that."""
+LAST_WORD = 1.0
+"""Seconds for which the news that a command ended waits for its output to be sent."""
 AFTERWARDS = 5.0
 """Seconds for which an ended command's output is still here."""
 
@@ -100,15 +102,18 @@ def tidy() -> None:
 
 
 class Follower:
-    """One page that reads one command's output. For the event loop's thread."""
+    """One page that reads one command's output. For the event loop's thread.
 
-    def __init__(self, command_id: str, sandbox_id: str, send: Send) -> None:
+    ``sending`` is its page's: of all it follows one frame at a time waits for room on its line.
+    """
+
+    def __init__(self, command_id: str, sandbox_id: str, send: Send, sending: asyncio.Lock) -> None:
         self.command_id, self.sandbox_id = command_id, sandbox_id
         self._send = send
         self._at: dict[str, int] = {}
         self._news = asyncio.Event()
         self._left, self._filled = float(BURST), time.monotonic()
-        self._sending = asyncio.Lock()
+        self._sending = sending
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -186,9 +191,10 @@ def _finish(here: hub.Hub, command_id: str, sandbox_id: str) -> None:
 
 
 async def _conclude(here: hub.Hub, command_id: str, sandbox_id: str) -> None:
-    """The rest of the output first, then that the record changed."""
-    for follower in list(_followers.get(command_id, ())):
-        await follower.finish()
+    """The rest of the output first, then that the record changed; who does not read keeps nobody."""
+    ends = [asyncio.ensure_future(one.finish()) for one in _followers.get(command_id, ())]
+    if ends:
+        await asyncio.wait(ends, timeout=LAST_WORD)
     here.rooms.tell({"type": "command", "id": command_id}, f"sandbox-{sandbox_id}")
 
 

@@ -50,8 +50,9 @@ class Viewer:
         self.sent = self.acked = offset
 
     def acknowledge(self, offset: int) -> None:
-        """It has drawn everything up to ``offset``; one beyond what was sent counts as all of it."""
-        self.acked = max(self.acked, min(offset, self.sent))
+        """It has drawn everything up to ``offset``; nobody has drawn what was not sent: that is ignored."""
+        if offset <= self.sent:
+            self.acked = max(self.acked, offset)
         if self.sent - self.acked < RESUME:
             self._stopped = False
 

@@ -5,7 +5,8 @@ sends one now and then keeps it for ever. Here a request's head has to be whole 
 SANDBOX_CLIENT_PATIENCE seconds, its body may pause for as long and has LONGEST in all.
 
 A socket is read no faster than INPUT bytes a second: daphne would keep whatever comes until somebody
-has time for it.
+has time for it. Nor is anything sent on one whose client does not read: who sends waits, and after
+SANDBOX_CLIENT_PATIENCE seconds without room it is closed.
 """
 
 from __future__ import annotations
@@ -38,6 +39,54 @@ BURST = 1024 * 1024
 """Bytes that are read at once."""
 PONGS = 0.1
 """Seconds at least between two answers to pings; the protocol asks for the latest only."""
+STUCK = 2.0
+"""Seconds without room for output, from when on nothing more is read either: its application waits."""
+
+
+class Outflow:
+    """Whether there is room for more on one connection: Twisted tells its producer, which this is.
+
+    It says so when more than 64 KiB are unsent, and when none are any more.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self.transport = transport
+        self.room = asyncio.Event()
+        self.room.set()
+        self.since = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        transport.unregisterProducer()  # of the request that this was
+        transport.registerProducer(self, True)
+
+    @property
+    def is_stuck(self) -> bool:
+        return not self.room.is_set() and time.monotonic() - self.since > STUCK
+
+    def pauseProducing(self) -> None:
+        self.room.clear()
+        self.since = time.monotonic()
+        later = asyncio.get_running_loop().call_later  # twisted runs on it
+        self.timer = later(settings.SANDBOX_CLIENT_PATIENCE, self.transport.abortConnection)
+
+    def resumeProducing(self) -> None:
+        self.stopProducing()
+        if self.transport.disconnecting:
+            self.transport.unregisterProducer()  # or it would wait for more
+
+    def stopProducing(self) -> None:
+        """Nobody waits for it any more; its client has read everything, or is gone."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.room.set()
+
+
+class Server(server.Server):
+    """Daphne's; whoever sends on a socket waits until there is room for more."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        if message["type"] == "websocket.send" and isinstance(protocol, Line):
+            await protocol.out.room.wait()
 
 
 class Line(WebSocketProtocol):
@@ -45,14 +94,30 @@ class Line(WebSocketProtocol):
 
     free, at, ponged = float(BURST), 0.0, 0.0
 
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.out = Outflow(self.transport)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.out.stopProducing()
+        super().connectionLost(reason)
+
     def dataReceived(self, data: bytes) -> None:
         super().dataReceived(data)
         now = time.monotonic()
         self.free, self.at = min(BURST, self.free + (now - self.at) * INPUT) - len(data), now
-        if self.free < 0:
+        if self.free < 0 or self.out.is_stuck:
             self.transport.pauseProducing()
-            later = asyncio.get_running_loop().call_later  # twisted runs on it
-            later(-self.free / INPUT, self.transport.resumeProducing)
+            self.read_on_in(max(-self.free / INPUT, 0.1))
+
+    def read_on_in(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self.read_on)
+
+    def read_on(self) -> None:
+        if self.out.is_stuck:
+            self.read_on_in(0.1)
+        else:
+            self.transport.resumeProducing()
 
     def onPing(self, payload: bytes) -> None:
         """Answers that nobody reads would pile up here."""
@@ -108,6 +173,7 @@ def main() -> None:
     priority.change(settings.SANDBOX_NICENESS)
     server.HTTPFactory = ImpatientFactory
     WebSocketFactory.protocol = Line
+    CommandLineInterface.server_class = Server
     CommandLineInterface.entrypoint()
 
 

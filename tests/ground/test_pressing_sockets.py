@@ -1,4 +1,4 @@
-"""Who sends without end on a socket is read slowly: nothing is lost, nothing piles up, nobody else waits."""
+"""Who sends without end, or does not read: nothing is lost, nothing piles up, nobody else waits."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import pytest
 
-from bench.wire import BINARY, MORE, PING, PONG, Wire, framed
+from bench.wire import BINARY, MORE, PING, PONG, Closed, Wire, framed
 from sandboxes.management.web_server import BURST, INPUT
 
-from .test_slow_clients import serve
+from .test_slow_clients import PATIENCE, serve
 
 APP = """
 async def application(scope, receive, send):
@@ -20,6 +21,10 @@ async def application(scope, receive, send):
     while (got := await receive())["type"] != "websocket.disconnect":
         if got["type"] == "websocket.connect":
             await send({"type": "websocket.accept"})
+        elif got.get("text") == "flood":
+            for _ in range(4096):
+                await send({"type": "websocket.send", "bytes": b"x" * 65536})
+            await send({"type": "websocket.send", "text": "done"})
         elif got.get("text"):
             await send({"type": "websocket.send", "text": str(size)})
         else:
@@ -28,10 +33,24 @@ async def application(scope, receive, send):
 MASK = b"mask"
 
 
+FLOOD = 4096 * 65536
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    with serve(tmp_path_factory.mktemp("sockets"), APP) as (place, _):
-        yield place
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[tuple[str, int], int]]:
+    with serve(tmp_path_factory.mktemp("sockets"), APP) as both:
+        yield both
+
+
+@pytest.fixture
+def served(server: tuple[tuple[str, int], int]) -> tuple[str, int]:
+    return server[0]
+
+
+def peak(process: int) -> int:
+    """The most memory it ever had, in bytes."""
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 def line(place: tuple[str, int]) -> Wire:
@@ -82,3 +101,40 @@ async def test_a_socket_that_went_while_it_was_held_harms_nobody(served: tuple[s
     async with line(served) as other:
         await other.send("how much")
         assert await asyncio.wait_for(other.recv(), 20) == "0"
+
+
+async def test_what_a_client_does_not_read_is_not_kept_for_it(server: tuple[tuple[str, int], int]) -> None:
+    served, process = server
+    before = peak(process)
+    async with AsyncExitStack() as stack:
+        deaf = [await stack.enter_async_context(line(served)) for _ in range(3)]
+        for one in deaf:
+            await one.send("flood")
+        async with line(served) as other:
+            for _ in range(20):
+                await other.send("how much")
+                assert await asyncio.wait_for(other.recv(), 20) == "0"
+        for one in deaf:
+            assert await asyncio.wait_for(until_closed(one), 60) < FLOOD
+    assert peak(process) - before < 48 << 20
+
+
+async def until_closed(one: Wire) -> int:
+    """How much came of it that had found room on the way; it is read once it is closed."""
+    await asyncio.sleep(2 * PATIENCE)
+    size = 0
+    while True:
+        try:
+            size += len((await one.frame())[1])
+        except (Closed, ConnectionError):
+            return size
+
+
+async def test_who_reads_late_gets_all_of_it(served: tuple[str, int]) -> None:
+    async with line(served) as one:
+        await one.send("flood")
+        await asyncio.sleep(PATIENCE / 3)
+        size = 0
+        while isinstance(got := await asyncio.wait_for(one.recv(), 60), bytes):
+            size += len(got)
+    assert (size, got) == (FLOOD, "done")

@@ -16,6 +16,7 @@ import pytest
 
 from tests.fakes.processes import wait_until
 
+PATIENCE = 3.0
 APP = """
 async def application(scope, receive, send):
     while (await receive()).get("more_body"):
@@ -43,7 +44,7 @@ def serve(folder: Path, application: str) -> Iterator[tuple[tuple[str, int], int
         probe.bind(("127.0.0.1", 0))
         place = probe.getsockname()
     root = str(Path(__file__).resolve().parents[2])
-    env = os.environ | {"SANDBOX_CLIENT_PATIENCE": "3", "SANDBOX_DATA": str(folder),
+    env = os.environ | {"SANDBOX_CLIENT_PATIENCE": str(PATIENCE), "SANDBOX_DATA": str(folder),
                         "PYTHONPATH": f"{folder}:{root}"}  # fmt: skip
     command = [sys.executable, "-m", "sandboxes.management.web_server", "-b", place[0], "-p", str(place[1])]
     child = subprocess.Popen([*command, "-v", "0", "plain:application"], env=env, cwd=root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -195,3 +196,21 @@ def test_without_pages_nothing_is_kept_at_all() -> None:
     output.publish("cmd_1", "sb_1", "stdout", b"out")
     output.finished("cmd_1", "sb_1")
     assert "cmd_1" not in output._commands
+
+
+async def test_a_page_that_does_not_read_keeps_no_other_from_the_end(socket, command, monkeypatch):
+    monkeypatch.setattr(output, "LAST_WORD", 0.2)
+    held = asyncio.Event()
+
+    async def deaf(message: Any) -> None:
+        await held.wait()
+
+    follower = output.Follower(command.pk, command.sandbox_id, deaf, asyncio.Lock())
+    follower.start()
+    await follow(socket, command)
+    publish(command, b"all of it")
+    finish(command)
+    streams, _ = await read(socket)
+    assert streams["stdout"] == b"all of it"
+    held.set()
+    follower.stop()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandboxes.live.ring import Ring
-from sandboxes.live.viewers import Viewer
+from sandboxes.live.viewers import WINDOW, Viewer
 
 
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "later"])
@@ -30,3 +30,22 @@ async def test_a_broken_socket_is_not_told_to_the_log(waits: bool) -> None:
     await asyncio.sleep(0.01)
     gc.collect()
     assert told == []
+
+
+async def test_what_was_not_sent_cannot_be_acknowledged() -> None:
+    sent: list[bytes] = []
+
+    async def send(data: Any) -> None:
+        sent.append(data)
+
+    ring = Ring(4 * WINDOW)
+    ring.add(b"x" * 2 * WINDOW)
+    viewer = Viewer("alice", send, send, 80, 24)
+    viewer.place(0)
+    viewer.flush(ring)
+    viewer.acknowledge(10**15)
+    viewer.flush(ring)
+    assert sum(map(len, sent)) == WINDOW
+    viewer.acknowledge(WINDOW)
+    viewer.flush(ring)
+    assert sum(map(len, sent)) == 2 * WINDOW
