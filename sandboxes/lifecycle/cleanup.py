@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db import close_old_connections
 from django.db.models import Q
 from django.utils import timezone
@@ -240,11 +241,12 @@ def _watch_use() -> int:
 
 
 def _prune() -> int:
-    """Output that nobody looks at any more, and the leases of processes long dead."""
+    """Output that nobody looks at any more, sessions that are over, and the leases of processes long dead."""
     if not _pruning.is_due():
         return 0
     now = timezone.now()
     brakes.prune()
+    Session.objects.filter(expire_date__lt=now).delete()
     mine = Q(name__startswith="process:") | Q(name__startswith=usage.NAME)
     Lease.objects.filter(mine, until__lt=now - timedelta(days=1)).delete()
     return commands.prune(now - timedelta(days=settings.SANDBOX_KEEP_DAYS))

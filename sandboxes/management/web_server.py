@@ -2,7 +2,8 @@
 
 Daphne closes a connection on which nothing comes for a minute, and begins anew with every byte: who
 sends one now and then keeps it for ever. Here a request's head has to be whole within
-SANDBOX_CLIENT_PATIENCE seconds, its body may pause for as long and has LONGEST in all.
+SANDBOX_CLIENT_PATIENCE seconds, its body may pause for as long and has LONGEST in all. A body of more than
+LARGEST bytes is refused: daphne writes all of it to disk first, whoever sends it.
 
 A socket is read no faster than INPUT bytes a second: daphne would keep whatever comes until somebody
 has time for it. Nor is anything sent on one whose client does not read: who sends waits, and after
@@ -20,7 +21,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sandboxes.settings")
 
 from daphne import server
 from daphne.cli import CommandLineInterface
-from daphne.http_protocol import HTTPFactory
+from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
 from twisted.web.http import HTTPChannel
@@ -29,6 +30,18 @@ from sandboxes.management import priority
 
 LONGEST = 300.0
 """Seconds in which a request's body has to be here."""
+LARGEST = 16 << 20
+"""Bytes of a body: the largest files that pages take have 5 MiB, with pictures of 2 MiB beside them."""
+IN_ALL = 32 * LARGEST
+SMALL = 1 << 20
+"""Bytes of bodies that are on their way at a time, which is what they take of the disk; small ones come in
+regardless."""
+LINGER = 2.0
+"""Seconds in which who sends too much can read that it is; what comes meanwhile is let go."""
+TOO_LARGE = (
+    f"That was too large: the largest file that can be uploaded has 5 MiB, and a form {LARGEST >> 20} MiB."
+)
+TOO_MUCH = "Too much is being uploaded just now. Try again in a minute."
 RESTS = 4
 """So many times that patience between two requests: a proxy in front of us should let go first."""
 
@@ -126,11 +139,61 @@ class Line(WebSocketProtocol):
             super().onPing(payload)
 
 
+class Body(WebRequest):
+    """A request whose body is counted while it comes, by itself and together with all others."""
+
+    on_their_way = 0
+    size = 0
+
+    def gotLength(self, length: int | None) -> None:
+        super().gotLength(length)
+        if length is not None and length > LARGEST:
+            self.channel.refuse("413 Content Too Large", TOO_LARGE)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self.size += len(data)
+        Body.on_their_way += len(data)
+        if self.size > LARGEST:
+            self.channel.refuse("413 Content Too Large", TOO_LARGE)
+        elif self.size > SMALL and Body.on_their_way > IN_ALL:
+            self.channel.refuse("503 Service Unavailable", TOO_MUCH)
+        if not self.channel.is_refused:
+            super().handleContentChunk(data)
+
+    def forget(self) -> None:
+        """It is here in full, or will never be."""
+        Body.on_their_way -= self.size
+        self.size = 0
+
+    def requestReceived(self, *line: Any) -> None:
+        self.forget()
+        if not self.channel.is_refused:
+            super().requestReceived(*line)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.forget()
+        super().connectionLost(reason)
+
+
 class Channel(HTTPChannel):
     """One connection. Its clock runs from its first byte, or the first after an answer, to a whole head."""
 
     whole_head = 0.0
-    rests = False
+    rests = is_refused = False
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self.is_refused:
+            super().dataReceived(data)
+
+    def refuse(self, status: str, sentence: str) -> None:
+        """Say so at once, and close it soon; of what still comes nothing is kept."""
+        if not self.is_refused:
+            self.is_refused = True
+            head = "Content-Type: text/plain; charset=utf-8\r\nRetry-After: 60\r\nConnection: close"
+            answer = f"HTTP/1.1 {status}\r\n{head}\r\nContent-Length: {len(sentence)}\r\n\r\n{sentence}"
+            transport: Any = self.transport
+            transport.write(answer.encode("ascii"))
+            self.setTimeout(LINGER)
 
     def resetTimeout(self) -> None:
         """What comes in gives more time only to a body, and only for so long."""
@@ -165,6 +228,7 @@ class ImpatientFactory(HTTPFactory):
         made = super().buildProtocol(addr)
         if made is not None:
             made._channel.__class__ = Channel  # Twisted offers no other way to choose it
+            made.requestFactory = made._channel.requestFactory = Body
         return made
 
 

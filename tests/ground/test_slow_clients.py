@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from sandboxes.management.web_server import LARGEST
 from tests.fakes.processes import wait_until
 
 PATIENCE = 3.0
@@ -130,6 +132,25 @@ def test_one_connection_serves_many_requests_with_pauses(served: tuple[str, int]
         time.sleep(pause)  # longer than a head may take
     one.sendall(HALF)
     assert is_closed(one)
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 9999999999", b"Transfer-Encoding: chunked"])
+def test_a_body_that_is_too_large_is_refused_and_not_kept(served: tuple[str, int], length: bytes) -> None:
+    one = client(served, b"POST / HTTP/1.1\r\nHost: x\r\n" + length + b"\r\n\r\n")
+    piece, sent = b"100000\r\n" + b"x" * (1 << 20) + b"\r\n", 0
+    while sent < 20 * LARGEST and not select.select([one], [], [], 0)[0]:
+        one.sendall(piece)
+        sent += len(piece)
+    assert one.recv(4096).startswith(b"HTTP/1.1 413")
+    assert sent <= 4 * LARGEST  # what was on the way when it was refused
+    assert is_closed(one)
+
+
+@pytest.mark.parametrize("size", [0, 200_000, LARGEST])
+def test_a_body_that_is_not_is_taken(served: tuple[str, int], size: int) -> None:
+    one = client(served, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+    one.sendall(b"x" * size)
+    assert one.recv(4096).startswith(b"HTTP/1.1 200")
 
 
 def test_all_of_them_are_shown_the_door(served: tuple[str, int], crowd: Any) -> None:

@@ -2,8 +2,10 @@
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
@@ -34,6 +36,15 @@ def test_a_round_tells_what_the_engine_says_of_itself(running, engine, monkeypat
     for _ in range(2):  # between two looks it stays
         assert cleanup.run_round().as_json()["engine"] == {"version": "1.0", "free_disk": 100 << 30}
     assert [name for name, _ in engine.calls].count("info") == 1
+
+
+def test_sessions_that_are_over_are_let_go(running, monkeypatch):
+    monkeypatch.setattr(cleanup, "_pruning", cleanup.Every(60))
+    now = timezone.now()
+    for name, end in (("over", now - timedelta(seconds=1)), ("good", now + timedelta(days=1))):
+        Session.objects.create(session_key=name, session_data="", expire_date=end)
+    cleanup.run_round()
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["good"]
 
 
 # -- expiry -------------------------------------------------------------------------------------

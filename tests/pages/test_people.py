@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 
 from sandboxes.access import signin_path
@@ -31,6 +32,12 @@ def test_sign_in_and_out(alice, anonymous):
     assert "You are signed out." in text(page)
     assert not is_in(anonymous)
     assert list(Event.objects.values_list("action", flat=True)) == ["user.sign_out", "user.sign_in"]
+
+
+def test_nobody_gets_no_session_by_signing_out(anonymous):
+    for _ in range(3):
+        assert anonymous.post("/sign-out/").status_code == 303
+    assert not Session.objects.exists()
 
 
 def test_a_new_session_key_at_sign_in(alice, anonymous):
