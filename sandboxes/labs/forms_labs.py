@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django import forms
 from django.utils import timezone
@@ -12,11 +13,17 @@ from .models import Course, LabTemplate, TemplateVersion
 
 
 class Moment(forms.DateTimeField):
-    """A time of the site's zone, as UTC: only there two hours later is two hours later in every night."""
+    """A time of a zone, as UTC: only there two hours later is two hours later in every night.
+
+    ``zone``: the zone's name, as the browser that it was typed in calls it; empty: the site's.
+    """
+
+    zone = ""
 
     def to_python(self, value: Any) -> datetime | None:
         try:
-            at: datetime | None = super().to_python(value)
+            with timezone.override(self._zone() if value and self.zone else timezone.get_current_timezone()):
+                at: datetime | None = super().to_python(value)
         except forms.ValidationError as error:
             if error.code != "ambiguous_timezone":
                 raise
@@ -25,6 +32,13 @@ class Moment(forms.DateTimeField):
         if at and not 2000 <= at.year < 9000:  # beyond, nothing can be reckoned
             raise forms.ValidationError(self.error_messages["invalid"])
         return at and at.astimezone(UTC)
+
+    def _zone(self) -> ZoneInfo:
+        try:
+            return ZoneInfo(self.zone)
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            text = "Your browser’s time zone is not known here. Leave this empty, and open the lab by hand."
+            raise forms.ValidationError(text) from None
 
 
 OPEN, FIRST, NOBODY = "open", "first", "nobody"
@@ -54,12 +68,15 @@ class LabForm(forms.Form):
                         "max_value": "At most a day."},
     )  # fmt: skip
     operation = forms.CharField(max_length=64, required=False)
+    zone = forms.CharField(max_length=64, required=False)
 
     def __init__(self, course: Course, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         published = course.templates.filter(removed_at=None).exclude(published=None)
         field: Any = self.fields["template"]
         field.queryset = published.select_related("published__image")
+        moment: Any = self.fields["ready_by"]
+        moment.zone = str(self["zone"].value() or "")[:64]
 
     @property
     def templates(self) -> list[LabTemplate]:

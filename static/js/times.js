@@ -62,6 +62,16 @@ export function localise(root) {
   }
 }
 
+/* A time is typed as the clock on this person's wall has it: the form takes the zone along, and the hint names it. */
+function nameZone(input) {
+  const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+  const hint = document.getElementById(input.dataset.zone);
+  if (!timeZone) return;
+  input.value = timeZone;
+  if (hint) hint.textContent = hint.textContent.replace(/time in [^;]+/, `your time, ${timeZone}`);
+}
+
+for (const input of document.querySelectorAll("input[data-zone]")) nameZone(input);
 customElements.define("time-left", TimeLeft);
 customElements.define("time-ago", TimeAgo);
 localise(document);

@@ -95,6 +95,7 @@ class Lesson:
         """Plan and open the lab, until everybody's seat is ready."""
         page = self.eva
         page.goto(f"{self.course}labs/new/")
+        expect(page.locator("#id_ready_by-hint")).to_contain_text("your time, ")
         page.get_by_role("button", name="See the plan").click()
         page.wait_for_url("**/labs/lab_*/")
         self.lab = page.url

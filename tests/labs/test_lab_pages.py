@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.urls import reverse
@@ -89,6 +89,21 @@ def test_two_hours_are_two_hours_in_the_night_of_a_clock_change(ines, course, ve
     lab = Lab.objects.get()
     assert lab.closes_at - lab.ready_by == timedelta(hours=2)
     assert "time in Europe/Berlin" in page
+
+
+def test_a_time_is_that_of_the_clock_where_it_was_typed(ines, course, version):
+    wish = {"template": version.template_id, "minutes": "60", "ready_by": "2040-07-01T02:30"}
+    browser(ines).post(reverse("lab_new", args=[course.pk]), wish | {"zone": "Europe/Berlin"})
+    assert Lab.objects.get().ready_by == datetime(2040, 7, 1, 0, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Town", "../../etc/passwd", "Europe", "a\0b", "x" * 64])
+def test_a_zone_that_is_not_known_is_not_guessed(ines, course, version, zone):
+    wish = {"template": version.template_id, "minutes": "60", "ready_by": "2040-07-01T02:30", "zone": zone}
+    assert browser(ines).post(reverse("lab_new", args=[course.pk]), wish).status_code == 422
+    assert not Lab.objects.exists()
+    browser(ines).post(reverse("lab_new", args=[course.pk]), wish | {"ready_by": "", "zone": zone[:1]})
+    assert Lab.objects.get().ready_by is None
 
 
 def test_a_draft_cannot_be_chosen(ines, course, version):
