@@ -19,8 +19,8 @@ from sandboxes.units import format_size
 from . import bell, recorded, seats, trail
 from .models import Enrollment, Lab, LabStatus, Seat, SeatStatus, TemplateVersion
 
-ROOM = 0.7
-"""The share of the host's memory that may be promised to sandboxes of a lab."""
+ROOM = 70
+"""Percent of the host's memory that a plan counts on where the install has no budget."""
 WARNING = timedelta(minutes=5)
 """How long before the end everybody is warned."""
 
@@ -47,8 +47,11 @@ class Plan:
         """How many seats there is memory for, by the promises made."""
         if self.host is None:
             return None
-        most = budget.limit() or int(self.host * ROOM)
-        return max(most - self.promised, 0) // max(self.each, 1)
+        return max(self._most(self.host) - self.promised, 0) // max(self.each, 1)
+
+    def _most(self, host: int) -> int:
+        """What may be promised to all sandboxes together."""
+        return budget.limit() or host * ROOM // 100
 
     @property
     def is_enough(self) -> bool:
@@ -60,8 +63,12 @@ class Plan:
         text = f"{self.people} × {format_size(self.each)} needs up to {format_size(self.needed)}"
         if self.host is None:
             return f"{text}; the engine does not answer, so what there is is not known."
-        return (f"{text}; this host has {format_size(self.host)}, of which {format_size(self.promised)} "
-                f"is promised already: room for {self.fits}.")  # fmt: skip
+        most, whole = format_size(self._most(self.host)), format_size(self.host)
+        percent = (
+            f" ({settings.SANDBOX_MEMORY_SHARE or ROOM} %)" if not settings.SANDBOX_MEMORY_BUDGET else ""
+        )
+        return (f"{text}; of this host’s {whole}, {most}{percent} is for sandboxes, and "
+                f"{format_size(self.promised)} of that is promised already: room for {self.fits}.")  # fmt: skip
 
 
 def plan(lab: Lab) -> Plan:

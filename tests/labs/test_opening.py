@@ -228,7 +228,18 @@ def test_the_plan_says_when_the_host_is_too_small(lab, course, version):
     plan = opening.plan(Lab.objects.get())
     assert not plan.is_enough
     assert plan.fits == 1
-    assert "2 × 4 GB needs up to 8 GB; this host has 8 GB" in plan.sentence
+    assert "2 × 4 GB needs up to 8 GB; of this host’s 8 GB, 5.6 GB (70 %) is for sandboxes" in plan.sentence
+
+
+def test_the_plans_sum_adds_up_with_a_budget_and_without(lab, settings):
+    """What is for sandboxes, less what is promised, by what each gets, is the room that it tells."""
+    settings.SANDBOX_MEMORY_SHARE = 50
+    plan = opening.plan(lab)
+    assert "of this host’s 8 GB, 4 GB (50 %) is for sandboxes, and 0 B of that is promised" in plan.sentence
+    assert plan.sentence.endswith(f"room for {(4 << 30) // plan.each}.")
+    settings.SANDBOX_MEMORY_BUDGET = 1 << 30
+    assert "of this host’s 8 GB, 1 GB is for sandboxes" in plan.sentence
+    assert plan.fits == (1 << 30) // plan.each
 
 
 def test_the_plan_of_an_engine_that_is_away_says_so(lab, engine):
