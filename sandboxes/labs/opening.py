@@ -63,12 +63,10 @@ class Plan:
         text = f"{self.people} × {format_size(self.each)} needs up to {format_size(self.needed)}"
         if self.host is None:
             return f"{text}; the engine does not answer, so what there is is not known."
-        most, whole = format_size(self._most(self.host)), format_size(self.host)
-        percent = (
-            f" ({settings.SANDBOX_MEMORY_SHARE or ROOM} %)" if not settings.SANDBOX_MEMORY_BUDGET else ""
-        )
-        return (f"{text}; of this host’s {whole}, {most}{percent} is for sandboxes, and "
-                f"{format_size(self.promised)} of that is promised already: room for {self.fits}.")  # fmt: skip
+        most, already = format_size(self._most(self.host)), format_size(self.promised)
+        share = "" if settings.SANDBOX_MEMORY_BUDGET else f" ({settings.SANDBOX_MEMORY_SHARE or ROOM} %)"
+        return (f"{text}; of this host’s {format_size(self.host)}, {most}{share} is for sandboxes, "
+                f"and {already} of that is promised already: room for {self.fits}.")  # fmt: skip
 
 
 def plan(lab: Lab) -> Plan:

@@ -215,6 +215,23 @@ def test_overview_and_stories_are_there_from_open_onwards(page, lab, alice):
         assert f'<a href="{reverse("seat_story", args=[seat.pk])}"><b>' in shown
 
 
+def test_the_plan_tells_how_far_a_pull_is_and_why_the_last_came_to_nothing(page, lab, image, engine):
+    client, address = page
+    seen = {"done": 30 << 20, "wanted": 60 << 20, "layers": {}}
+    type(image).objects.update(size=None, pull_since=timezone.now(), pull_by="somebody", pull_progress=seen)
+    shown = text(client.get(address))
+    assert "is being pulled." in shown
+    assert "30 MB" in shown
+    assert "Pull now" not in shown
+    assert "every 2s" in shown
+    type(image).objects.update(
+        pull_since=None, pull_by="", pull_progress={}, pull_error="No such image there."
+    )
+    shown = text(client.get(address))
+    assert "The last pull came to nothing: No such image there." in shown
+    assert "Try again" in shown
+
+
 def test_one_student_gets_more_time(page, open_lab, seat, alice):
     page[0].post(reverse("seat_extend", args=[seat(alice).pk]))
     assert seat(alice).extra == 900
