@@ -67,8 +67,8 @@ def take(lab: Lab, enrollment: Enrollment, by: audit.Origin) -> Seat:
         row = _held(lab)
         if row.status != LabStatus.OPEN:
             raise Refused("", "This lab is not open.")
-        if not row.is_trial:
-            _check_late(row)
+        if why := too_late(row):
+            raise Refused("", why)
         seat, is_new = Seat.objects.get_or_create(lab=lab, enrollment=enrollment)
         if is_new:
             trail.record("seat.take", by, seat)
@@ -82,14 +82,14 @@ def _held(lab: Lab) -> Lab:
     return Lab.objects.select_for_update().get(pk=lab.pk)
 
 
-def _check_late(lab: Lab) -> None:
-    """Raises Refused where the lab takes nobody late, or not any more. Staff add latecomers all the same."""
-    until = lab.late_until
-    if not lab.late:
-        raise Refused("", "This lab began without you, and takes nobody late. Ask your instructor.")
-    if until is not None and until < timezone.now():
-        at = formats.time_format(timezone.localtime(until), "H:i")
-        raise Refused("", f"This lab took latecomers until {at}. Ask your instructor to add you.")
+def too_late(lab: Lab) -> str:
+    """Why somebody without a seat gets none by coming now; empty where they do."""
+    if lab.takes_latecomers or lab.is_trial:
+        return ""
+    if not lab.late or lab.late_until is None:
+        return "This lab began without you, and takes nobody late. Ask your instructor."
+    at = formats.time_format(timezone.localtime(lab.late_until), "H:i")
+    return f"This lab took latecomers until {at}. Ask your instructor to add you."
 
 
 def queue_all(lab: Lab) -> int:

@@ -96,6 +96,23 @@ def test_in_the_first_minutes_they_come_and_then_no_more(open_lab, course, stran
     assert browser(stranger).post(address).status_code == 303
 
 
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [({"late": False}, "takes nobody late"), ({"late_minutes": 15}, "took latecomers until")],
+)
+def test_who_comes_too_late_is_offered_no_seat(open_lab, course, stranger, seat, alice, rule, says):
+    """The page says so before anything is pressed; who has a seat goes to it."""
+    Lab.objects.update(opened_at=timezone.now() - 16 * MINUTE, **rule)
+    learns, joins = reverse("course_detail", args=[course.pk]), reverse("seat_join", args=[open_lab.pk])
+    shown = text(browser(stranger).get(learns))
+    assert "Take a seat" not in shown
+    assert says in shown
+    shown = text(browser(stranger).get(joins))
+    assert "Take my seat" not in shown
+    assert says in shown
+    assert "Go to your seat" in text(browser(alice).get(learns))
+
+
 def test_the_minutes_count_from_when_it_was_to_be_ready(open_lab, stranger):
     Lab.objects.update(late_minutes=15, opened_at=timezone.now() - 20 * MINUTE, ready_by=timezone.now())
     lab = Lab.objects.get()

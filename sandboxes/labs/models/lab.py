@@ -140,6 +140,11 @@ class Lab(models.Model):
         return max(self.opened_at, self.ready_by or self.opened_at) + timedelta(minutes=self.late_minutes)
 
     @property
+    def takes_latecomers(self) -> bool:
+        """Whether somebody who has no seat gets one by coming now. Staff add latecomers all the same."""
+        return self.late and (self.late_until is None or self.late_until >= timezone.now())
+
+    @property
     def lasts(self) -> timedelta:
         """For how long it was planned, in whole minutes."""
         planned = self.closes_at - (self.ready_by or self.created_at)

@@ -38,7 +38,8 @@ def seat_join(request: Request, pk: str) -> HttpResponse:
             trail.record("seat.join", origin(request), lab, outcome=trail.Outcome.REFUSED, reason=text)
             return render(request, "labs/seat_join.html", {"lab": lab, "refusal": text}, status=409)
     if found is None:
-        context = {"lab": lab, "recorded": recorded.told(lab.version)}
+        late = seats.too_late(lab) if lab.is_open else ""
+        context = {"lab": lab, "recorded": recorded.told(lab.version), "refusal": late}
         return render(request, "labs/seat_join.html", context)
     if request.htmx:
         return HttpResponseClientRedirect(f"/seats/{found.pk}/")
