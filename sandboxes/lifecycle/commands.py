@@ -16,7 +16,7 @@ from django.db import transaction
 from sandboxes.live import output
 from sandboxes.models import Command, CommandStatus, Outcome, Sandbox, Status, User
 
-from . import audit, execution, limits, process, quotas, refusals, transitions, truth, work
+from . import audit, execution, kept, limits, process, quotas, refusals, transitions, truth, work
 from .in_hand import InHand
 from .refusals import Refused
 from .transitions import TABLE
@@ -200,4 +200,4 @@ def note_out_of_memory(sandbox: Sandbox, at: datetime) -> None:
 def prune(before: datetime) -> int:
     """Let go of the output of commands that ended before then in removed sandboxes; returns how many."""
     rows = Command.objects.filter(sandbox__status=Status.REMOVED, ended_at__lt=before)
-    return rows.exclude(stdout=b"", stderr=b"").update(stdout=b"", stderr=b"", stdout_head=0, stderr_head=0)
+    return kept.let_go(rows)

@@ -26,7 +26,7 @@ from sandboxes.live import output
 from sandboxes.models import Command, CommandStatus, Event, Outcome, Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import announce, argv, audit, process, transitions, truth, work
+from . import announce, argv, audit, kept, process, transitions, truth, work
 from .capture import Capture
 from .endings import OURS
 
@@ -317,6 +317,8 @@ def finish(
         if not Command.objects.filter(pk=command.pk, status=CommandStatus.RUNNING).update(**columns):
             return False
         note(command, origin, outcome, reason, exit_code=columns.get("exit_code"), status=str(status))
+    if columns.get("stdout") or columns.get("stderr"):
+        kept.make_room(command.sandbox_id)
     output.finished(command.pk, command.sandbox_id)
     return True
 

@@ -189,9 +189,19 @@ def check_command(sandbox: Sandbox, user: User | None) -> None:
         raise Refused("command", f"{sandbox.name} has {here} commands running, and may have no more. {_WAIT}")
     if theirs >= settings.SANDBOX_USER_COMMANDS:
         raise Refused("command", f"You have {theirs} commands running, and may have no more. {_WAIT}")
+    if user is not None and sandbox.owner_id == user.pk:
+        _check_command_pace(user)
 
 
 _WAIT = "Wait for one to end, or end one."
+
+
+def _check_command_pace(user: User) -> None:
+    """In sandboxes of their own: what teachers run for a whole class is not counted."""
+    most = settings.SANDBOX_USER_COMMAND_PACE
+    rows = Command.objects.filter(by=user, sandbox__owner=user, created_at__gt=timezone.now() - WINDOW)
+    if most and rows.count() >= most:
+        raise Refused("command", f"You began {most} commands in the last 10 minutes. Wait a little.")
 
 
 def _commands(sandbox: Sandbox, user: User | None) -> tuple[int, int]:

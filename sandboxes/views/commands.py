@@ -32,6 +32,8 @@ class Stream:
     tail: str
     left_out: int
     total: int
+    is_let_go: bool = False
+    """There was some, and nothing of it is kept any more."""
 
     @property
     def is_empty(self) -> bool:
@@ -51,7 +53,9 @@ def stream(command: Command, name: str) -> Stream:
     if not tail and len(head) > 2 * SHOWN:
         head, tail = head[:SHOWN], head[-SHOWN:]
     head, tail = head[: 2 * SHOWN] if not tail else head[:SHOWN], tail[-SHOWN:]
-    return Stream(name, readable(head), readable(tail), max(total - len(head) - len(tail), 0), total)
+    left_out = max(total - len(head) - len(tail), 0)
+    let_go = bool(total) and not kept and not command.is_running
+    return Stream(name, readable(head), readable(tail), left_out, total, let_go)
 
 
 def get_command(request: Request, pk: str, command: str, permission: str = access.VIEW) -> Command:

@@ -115,6 +115,12 @@ def test_output_is_readable_and_harmless(kept, running, as_alice):
     assert "\x00" not in page
 
 
+def test_output_that_was_let_go_is_said_to_be(kept, running, as_alice):
+    page = text(as_alice.get(url(running, kept(stdout_bytes=5000).pk)))
+    assert '<span class="gap">not kept any more: of a sandbox’s output the latest is</span></pre>' in page
+    assert "Download" not in page
+
+
 def test_what_was_left_out_is_marked_on_the_page_and_in_the_download(kept, running, as_alice):
     one = kept(stdout=b"headtail", stdout_bytes=5000, stdout_head=4)
     page = text(as_alice.get(url(running, one.pk)))
