@@ -11,6 +11,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from sandboxes.lifecycle.refusals import Refused
+
 from . import roster_text
 from .roster_text import FIELDS
 from .roster_words import ROLE_OF, plain
@@ -68,16 +70,19 @@ class Reading:
 
 def read(text: str, note: str = "") -> Reading:
     """Read a whole roster. Raises Refused where nothing of it can be read."""
-    places, rows = roster_text.rows_of(text)
+    places, rows, passed = roster_text.rows_of(text)
     lines: list[Line] = []
     faults: list[Fault] = []
     for number, cells in rows:
         found = read_line(number, cells, places)
         (lines if isinstance(found, Line) else faults).append(found)  # type: ignore[arg-type]
+    if not lines and not faults:
+        raise Refused("text", "There is a header and nothing below it. Paste the people’s lines too.")
     good, doubled = _once(lines)
-    told = set(places) | ({"name"} if {"first", "last"} & set(places) else set())
-    columns = [name for name in FIELDS if name in told]
-    return Reading(good, sorted(faults + doubled, key=lambda one: one.number), columns, note)
+    known = set(places) | ({"name"} if {"first", "last"} & set(places) else set())
+    columns = [name for name in FIELDS if name in known]
+    told = " ".join(filter(None, (note, passed)))
+    return Reading(good, sorted(faults + doubled, key=lambda one: one.number), columns, told)
 
 
 def read_line(number: int, cells: list[str], places: dict[str, list[int]]) -> Line | Fault:
@@ -160,6 +165,27 @@ def clean(name: str, text: str) -> str:
     if value[:1] in "=+-@" and value:
         raise ValueError(f"The {called} begins with “{value[0]}”, like a spreadsheet’s formula.")
     return CLEANERS.get(name, _squeezed)(value)
+
+
+def odd(line: Line) -> str:
+    """What looks as if it had been read in the wrong encoding, as a sentence; empty where nothing does."""
+    for value in filter(None, (line.name, line.section, line.student_id)):
+        if "\ufffd" in value:
+            return "A letter was lost (�) before it came here. Save the file as UTF-8, or write the letter."
+        meant = _twice(value)
+        if meant != value:
+            return f"“{value}” looks like “{meant}”, read in another encoding than it was saved in."
+    return ""
+
+
+def _twice(value: str) -> str:
+    """The text as it was before UTF-8 was read as Western European; itself where that was not so."""
+    for encoding in ("cp1252", "latin-1"):
+        try:
+            return value.encode(encoding).decode()
+        except UnicodeError:
+            continue
+    return value
 
 
 def _squeezed(value: str) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice, product, takewhile
 from typing import NoReturn
 
 from sandboxes.lifecycle.refusals import Refused
 
+from . import roster_addresses
 from .roster_words import COLUMN_OF, plain
 
 MOST_BYTES = 5 << 20
 MOST_LINES = 10_000
 SEPARATORS = (";", "\t", ",", "|")
+TITLES = 10
+"""So far down the header is looked for."""
 FIELDS = ("name", "email", "student_id", "section", "role")
 csv.field_size_limit(MOST_BYTES)  # a cell that is too long is told of by its line, not by an exception
 
@@ -69,58 +73,87 @@ def _western(data: bytes) -> str:
 Row = tuple[int, list[str]]
 
 
-def rows_of(text: str) -> tuple[dict[str, list[int]], Iterator[Row]]:
-    """Where each field stands, and the rows below the header with their line numbers. Raises Refused.
+def rows_of(text: str) -> tuple[dict[str, list[int]], Iterator[Row], str]:
+    """Where each field stands, the rows below the header with their line numbers, and a sentence about
+    what was passed over. Raises Refused.
 
-    Without a header the first line has an e-mail in it; what is not the e-mail is name, id, section
-    and role, in this order.
+    A title may stand above the header. Without a header the first line has an e-mail in it; what is not
+    the e-mail is name, id, section and role, in this order. Addresses of a mail program are read too.
     """
     text = text.removeprefix("\ufeff")
+    if roster_addresses.is_list(text):
+        places, people = roster_addresses.rows(text, MOST_LINES)
+        return places, _at_most(people), ""
     rows = _rows(text, _separator(text))
-    first = next(rows, None)
-    if first is None:
+    first = list(islice(rows, TITLES))
+    if not first:
         raise Refused("text", "There is nothing in it. Paste at least one line.")
-    if any("@" in cell for cell in first[1]):
-        return _by_place(first[1]), _again(first, rows)
-    places = _by_word(first[1])
+    if _has_email(first[0]):
+        return _by_place(first[0][1]), _at_most(chain(first, rows)), ""
+    head = _header(first)
+    places, passed = _by_word(first[head][1]), f"What stands above line {first[head][0]} was left out."
+    _check(places)
+    return places, _at_most(chain(first[head + 1 :], rows)), passed if head else ""
+
+
+def _has_email(row: Row) -> bool:
+    return any("@" in cell for cell in row[1])
+
+
+def _header(first: list[Row]) -> int:
+    """Which of the first rows names the columns: what stands above is a title. Where none does, the first."""
+    before = list(takewhile(lambda row: not _has_email(row), first))
+    return next((at for at, row in enumerate(before) if _finds_people(_by_word(row[1]))), 0)
+
+
+def _finds_people(places: dict[str, list[int]]) -> bool:
+    return "email" in places or "student_id" in places
+
+
+def _check(places: dict[str, list[int]]) -> None:
     if not places:
         raise Refused("text", "The first line names no column that is known here. Call them name, e-mail, id,"
                       " section and role.")  # fmt: skip
-    if "email" not in places and "student_id" not in places:
+    if not _finds_people(places):
         raise Refused("text", "There is no column with e-mails, and none with ids. One of them is needed to"
                       " find people again.")  # fmt: skip
-    return places, rows
-
-
-def _again(first: Row, rest: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rest
 
 
 def _separator(text: str) -> str:
-    """The one that finds most known columns in the first line, or else most columns."""
-    line = next((one for one in io.StringIO(text, newline="") if one.strip()), "")
-    if line.lower().startswith("sep=") and len(line.strip()) >= 5:
-        return line[4]
+    """The one that finds most known columns in one of the first lines, or else most columns in the first."""
+    first = list(islice((one for one in io.StringIO(text, newline="") if one.strip()), TITLES))
+    start = first[0] if first else ""
+    if start.lower().startswith("sep=") and len(start.strip()) >= 5:
+        return start[4]
 
-    def found(separator: str) -> tuple[int, int]:
+    def found(which: tuple[str, str]) -> tuple[bool, int, bool, int]:
+        separator, line = which
         cells = next(csv.reader([line], delimiter=separator), [])
-        return len(_by_word(cells)), len(cells)
+        places = _by_word(cells)
+        return _finds_people(places), len(places), line == start, len(cells)
 
-    return max(SEPARATORS, key=found)
+    return max(product(SEPARATORS, first or [""]), key=found)[0]
 
 
 def _rows(text: str, separator: str) -> Iterator[Row]:
     """Rows that hold anything, with the number of the line on which each begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    count, line = 0, 1
+    line = 1
     for cells in reader:
         if any(cell.strip() for cell in cells) and not (line == 1 and cells[0].lower().startswith("sep=")):
-            count += 1
-            if count > MOST_LINES + 1:
-                raise Refused("text", f"These are more than {MOST_LINES:,} lines. Is it the right file?")
             yield line, cells
         line = reader.line_num + 1
+
+
+def _at_most(rows: Iterable[Row]) -> Iterator[Row]:
+    for count, row in enumerate(rows, 1):
+        if count > MOST_LINES:
+            _too_many()
+        yield row
+
+
+def _too_many() -> NoReturn:
+    raise Refused("text", f"These are more than {MOST_LINES:,} lines. Is it the right file?")
 
 
 def _by_word(cells: list[str]) -> dict[str, list[int]]:

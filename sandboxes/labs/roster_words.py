@@ -59,6 +59,8 @@ ROLES = {
     ),
     Role.STUDENT: (
         "student studentin studierende studierender learner participant etudiant etudiante estudiante "
+        "teilnehmer teilnehmerin teilnehmende teilnehmender horer horerin participante partecipante deltaker "
+        "deltager deltagare deelnemer uczestnik участник 学生 生徒 "
         "alumno alumna studente studentessa aluno aluna schuler schulerin студент"
     ),
 }

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sandboxes.labs import roster_lines, roster_text
+from sandboxes.labs import roster_addresses, roster_lines, roster_text
 from sandboxes.lifecycle.refusals import Refused
 
 
@@ -120,11 +120,80 @@ def test_files_that_are_no_roster(data, sentence):
         ("\n ; \n", "nothing in it"),
         ("colour;shape\nred;round", "names no column"),
         ("name;section\nAda;A", "no column with e-mails"),
+        ("Teilnehmer\nname;section\nAda;A", "no column with e-mails"),
+        ("name;email\n\n", "nothing below it"),
     ],
 )
 def test_text_that_is_no_roster(text, sentence):
     with pytest.raises(Refused, match=sentence):
         read(text)
+
+
+ADA, BEN, CY = ("Ada Lund", "ada@x.org"), ("Ben Ok", "ben@x.org"), (None, "cy@x.org")
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("Ada Lund <ada@x.org>\nBen Ok <ben@x.org>\n", [ADA, BEN]),
+        ("Ada Lund <ada@x.org>, Ben Ok <ben@x.org>", [ADA, BEN]),
+        ("Ada Lund <ada@x.org>; Ben Ok <ben@x.org>;\n", [ADA, BEN]),
+        ("ada@x.org, cy@x.org", [(None, "ada@x.org"), CY]),
+        ('"Lund, Ada" <ada@x.org>,\r\n"Ok, Ben" <ben@x.org>', [("Lund, Ada", ADA[1]), ("Ok, Ben", BEN[1])]),
+        ("Lund, Ada <ada@x.org>; Ok, Ben <ben@x.org>", [("Lund, Ada", ADA[1]), ("Ok, Ben", BEN[1])]),
+        ("cy@x.org, Ada Lund <ada@x.org>", [("", "cy@x.org"), ADA]),
+        ("<ada@x.org>; cy@x.org", [(None, "ada@x.org"), CY]),
+    ],
+)
+def test_addresses_as_a_mail_program_copies_them(text, people):
+    reading = read(text)
+    assert [(line.name, line.email) for line in reading.lines] == people
+    assert not reading.faults
+
+
+def test_a_line_that_is_no_address_among_such_is_at_fault_and_the_others_are_read():
+    reading = read("Ada Lund <ada@x.org>\nBen Ok\nCy <cy@x>\nDi <di@x.org>")
+    assert [line.email for line in reading.lines] == ["ada@x.org", "di@x.org"]
+    assert [(one.number, one.label) for one in reading.faults] == [(2, "Ben Ok"), (3, "Cy")]
+
+
+@pytest.mark.parametrize(
+    "title", ["Übung 3, WS 2026, Raum 7, Montag", "Teilnehmer", "a;b;c;d\n\nStand: heute"]
+)
+def test_a_title_above_the_header_is_passed_over_and_told(title):
+    header = title.count("\n") + 2
+    reading = read(f"{title}\nName;E-Mail;Gruppe\nLund;ada@x.org;A\n")
+    assert [(one.name, one.email, one.section) for one in reading.lines] == [("Lund", "ada@x.org", "A")]
+    assert reading.note == f"What stands above line {header} was left out."
+    assert not reading.faults
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("SÃ¸ren", "“SÃ¸ren” looks like “Søren”"),
+        ("JosÃ© NuÃ±ez", "looks like “José Nuñez”"),
+        ("S\ufffdren", "A letter was lost"),
+        ("Søren Å", ""),
+        ("Ada", ""),
+        ("李雷", ""),
+    ],
+)
+def test_what_was_read_in_the_wrong_encoding_is_told_at_its_line(name, says):
+    found = roster_lines.odd(one(f"name;email\n{name};s@x.org"))
+    assert says in found
+    assert bool(found) == bool(says)
+
+
+@pytest.mark.parametrize("role", ["Teilnehmer", "Teilnehmer/in", "Hörerin", "участник"])
+def test_who_takes_part_is_a_student(role):
+    assert one(f"Name;E-Mail;Rolle\nAda;ada@x.org;{role}").role == "student"
+
+
+def test_many_addresses_are_read_in_no_time_and_too_many_are_refused():
+    with pytest.raises(Refused, match="more than 10,000 lines"):
+        read(", ".join(["a@x.org"] * 10_001))
+    assert roster_addresses.entries("," * (1 << 20)) == []
 
 
 def test_too_many_lines_are_refused():

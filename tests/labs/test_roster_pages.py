@@ -46,6 +46,14 @@ def test_from_paste_to_people(client, people, course):
     assert "Ada Lund" in text(client.get(people))
 
 
+def test_letters_that_were_read_wrongly_are_shown_at_their_line(client, people):
+    client.post(f"{people}roster/", {"text": "name;email\nSÃ¸ren;s@x.org\n"})
+    page = text(client.get(f"{people}preview/"))
+    assert "Look at these" in page
+    assert "line 2" in page
+    assert "“SÃ¸ren” looks like “Søren”" in page
+
+
 def test_applied_twice_it_is_applied_once(client, people, course):
     client.post(f"{people}roster/", {"text": ROSTER})
     form = {"seen": seen(client, people)}

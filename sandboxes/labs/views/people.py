@@ -11,7 +11,7 @@ from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from sandboxes.access import Hidden
-from sandboxes.labs import gate, links, people, roster, trail
+from sandboxes.labs import gate, links, people, roster, roster_lines, trail
 from sandboxes.labs.forms_people import PersonForm, RosterForm, note, posted
 from sandboxes.labs.models import Course, Enrollment, Role, RosterDraft
 from sandboxes.lifecycle.refusals import Refused
@@ -90,7 +90,9 @@ def roster_preview(request: Request, pk: str) -> HttpResponse:
 def preview(request: Request, course: Course, draft: RosterDraft, problem: str = "") -> HttpResponse:
     """The changes as they would be now; 409 with what stood in the way."""
     changes = roster.compare(draft, request.user)
-    context = {"course": course, "draft": draft, "changes": changes, "most": SHOWN, "problem": problem}
+    odd = [(line, why) for line in roster_lines.lines_of(draft.lines) if (why := roster_lines.odd(line))]
+    context = {"course": course, "draft": draft, "changes": changes, "most": SHOWN, "problem": problem,
+               "odd": odd}  # fmt: skip
     return render(request, "labs/roster_preview.html", context, status=409 if problem else 200)
 
 
