@@ -33,6 +33,9 @@ SANDBOX = {"sandbox_detail", "sandbox_part", "sandbox_act", "command_run", "comm
 KEPT_OUT = {"course_list", "course_new"}
 NOT_THEIRS = {"sandboxes", "images", "about"}
 """What pages need not offer them, since it would be refused."""
+PARTING = (
+    "You came in as a guest: once you sign out there is no way back to your place and what you made there."
+)
 ELSEWHERE = Refused("", "This session is for one course only.")
 COURSES: dict[str, Callable[[str], Any]] = {
     "crs": lambda pk: pk,
@@ -61,8 +64,15 @@ class OneCourse(MiddlewareMixin):
         place = links.place_of(request)
         if place is None:
             return over(request)
-        request.not_theirs = NOT_THEIRS | ({"profile"} if place.is_guest else set())  # type: ignore[attr-defined]
+        tell(request, place)
         return None if is_within(request, view, kwargs, place) else elsewhere(request, place)
+
+
+def tell(request: Any, place: Enrollment) -> None:
+    """What the frame of each page needs to know of such a session."""
+    request.known_as = place.name
+    request.not_theirs = NOT_THEIRS | ({"profile"} if place.is_guest else set())
+    request.parting = PARTING if place.is_guest else ""
 
 
 def is_within(request: HttpRequest, view: Any, kwargs: dict[str, Any], place: Enrollment) -> bool:

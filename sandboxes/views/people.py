@@ -77,7 +77,12 @@ def admin_door(request: Request) -> HttpResponse:
 
 @require_POST
 def sign_out(request: Request) -> HttpResponse:
-    """End the session; open sockets of it are closed within two seconds. Nobody gets none by it."""
+    """End the session; open sockets of it are closed within two seconds. Nobody gets none by it.
+
+    With ``?confirm`` (no script) whoever could not come back is asked first.
+    """
+    if "confirm" in request.GET and getattr(request, "parting", ""):
+        return render(request, "people/sign_out.html")
     known: bool = request.user.is_authenticated
     with transaction.atomic():
         if known:

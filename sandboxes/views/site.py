@@ -39,6 +39,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
             "sheets": SHEETS,
             "links": settings.SANDBOX_LINKS,
             "not_theirs": getattr(request, "not_theirs", ()),
+            "known_as": getattr(request, "known_as", ""),
+            "parting": getattr(request, "parting", ""),
             "modules": [f"js/{name}.js" for name in settings.SANDBOX_MODULES],
             "time_limit": settings.SANDBOX_COMMAND_TIME_LIMIT,
         }

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse
 
 from sandboxes import environment
 from sandboxes.labs import cards, joining, links, mailing
@@ -42,6 +43,16 @@ def test_a_card_for_each_student_with_their_own_link(class_of, ines):
     assert page.count("data:image/svg+xml") == 4
     assert "Sign in as <b>alice</b>" in page
     assert "Tina" not in page
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "[::1]:8000"])
+def test_cards_and_codes_that_lead_a_phone_to_itself_say_so(class_of, ines, host, settings):
+    settings.ALLOWED_HOSTS = ["*"]
+    joining.new_code(class_of, PROF, 60)
+    for page in ("course_cards", "course_code"):
+        path = reverse(page, args=[class_of.pk])
+        assert f"opened as {host}" in text(browser(ines).get(path, headers={"host": host}))
+        assert "lead nowhere" not in text(browser(ines).get(path, headers={"host": "lab.example.org"}))
 
 
 def test_cards_of_one_section(class_of, ines):

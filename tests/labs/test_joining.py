@@ -149,6 +149,23 @@ def test_a_guest_comes_in_with_a_name_and_sees_their_course_only(guests, code):
     assert client.get("/profile/").status_code == 403
 
 
+def test_a_guest_is_asked_before_they_give_up_their_place(guests, code, alice):
+    client = browser(None)
+    client.post("/join/", {"code": code, "name": "Greta G"})
+    page = text(client.get(f"/courses/{guests.pk}/"))
+    assert "Signed in as <b>Greta G</b>" in page
+    assert 'data-confirm-text="You came in as a guest: once you sign out there is no way back' in page
+    asked = text(client.post("/sign-out/?confirm"))
+    assert "no way back to your place" in asked
+    assert client.get(f"/courses/{guests.pk}/").status_code == 200
+    client.post("/sign-out/")
+    assert client.get(f"/courses/{guests.pk}/").status_code == 302
+    theirs = browser(alice)
+    assert "no way back" not in text(theirs.get(f"/courses/{guests.pk}/"))
+    theirs.post("/sign-out/?confirm")  # who has an account is not asked
+    assert theirs.get(f"/courses/{guests.pk}/").status_code == 302
+
+
 def test_no_guests_where_the_course_does_not_allow_them(course, code):
     answer = browser(None).post("/join/", {"code": code, "name": "Greta"})
     assert answer.status_code == 422

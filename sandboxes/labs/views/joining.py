@@ -207,9 +207,17 @@ def course_code(request: Request, pk: str) -> HttpResponse:
     context = {
         "course": course, "code": joining.spaced(course.join_code or ""), "address": to.partition("://")[2],
         "qr": cards.qr(f"{to}?code={course.join_code}"), "here": here,
-        "has_code": joining.has_code(course),
+        "has_code": joining.has_code(course), "only_here": only_here(request),
     }  # fmt: skip
     return render(request, "labs/course_code.html", context)
+
+
+def only_here(request: Request) -> str:
+    """The name by which this page was opened, where it leads other people's devices to themselves."""
+    host = request.get_host()
+    name = host.rpartition("]")[0].lstrip("[") or host.partition(":")[0]
+    is_ours = name == "localhost" or name.endswith(".localhost") or name.startswith("127.") or name == "::1"
+    return host if is_ours else ""
 
 
 # -- links, on paper and by mail ------------------------------------------------------------------
@@ -232,7 +240,7 @@ def course_cards(request: Request, pk: str) -> HttpResponse:
     context = {
         "course": course, "page": page, "section": section, "sections": sections,
         "cards": cards.cards(page.object_list, request.build_absolute_uri),
-        "has_mail": mailing.is_there(),
+        "has_mail": mailing.is_there(), "only_here": only_here(request),
         "unsent": len(mailing.waiting(course)) if mailing.is_there() else 0, "most": mailing.AT_ONCE,
     }  # fmt: skip
     return render(request, "labs/cards.html", context)
