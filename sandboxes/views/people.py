@@ -81,7 +81,7 @@ def sign_out(request: Request) -> HttpResponse:
 
     With ``?confirm`` (no script) whoever could not come back is asked first.
     """
-    if "confirm" in request.GET and getattr(request, "parting", ""):
+    if "confirm" in request.GET and getattr(request, "parting", False):
         return render(request, "people/sign_out.html")
     known: bool = request.user.is_authenticated
     with transaction.atomic():
