@@ -161,6 +161,14 @@ class Engine(Protocol):
         """
         ...
 
+    def written(self, native_id: str) -> int:
+        """Bytes written to the disk since it was started, and on their way to it, as far as the engine knows.
+
+        With control groups of version 1 that is only what did not go through the page cache, or has not left
+        it. Raises NotFound.
+        """
+        ...
+
     def reach(self, image: str) -> Reach:
         """Look from a throwaway container of ``image`` at what a sandbox with internet reaches.
 

@@ -12,6 +12,7 @@ from .base import StatsSample
 
 Raw = dict[str, Any]
 _NEVER = "0001-01-01"
+_ON_ITS_WAY = ("total_dirty", "total_writeback", "file_dirty", "file_writeback")
 
 
 class StatsReader:
@@ -70,6 +71,12 @@ def memory_in_use(memory: Raw) -> int | None:
         return None
     cache = details.get("total_inactive_file", details.get("inactive_file", 0))
     return int(usage - cache if cache < usage else usage)
+
+
+def on_its_way(memory: Raw) -> int:
+    """Bytes in the page cache that are not on the disk yet; words of cgroup v1, then of v2."""
+    details = memory.get("stats") or {}
+    return int(sum(details.get(word, 0) for word in _ON_ITS_WAY))
 
 
 def network(raw: Raw) -> tuple[int | None, int | None]:

@@ -16,7 +16,7 @@ from .base import LABEL_INSTALL, ContainerStatus, EngineEvent, NotFound, StatsSa
 from .chunks import JsonLines
 from .connection import CALL, Connection
 from .health import Health
-from .stats import StatsReader
+from .stats import StatsReader, blocks, on_its_way
 from .translate import event, refusal, state
 from .wire import Wire, Wires
 
@@ -59,10 +59,17 @@ class Watching:
                 elif raw and not self._runs(native_id):
                     return
 
-    def cpu_time(self, native_id: str) -> float:
+    def written(self, native_id: str) -> int:
+        raw = self._reading(native_id)
+        return (blocks(raw)[1] or 0) + on_its_way(raw.get("memory_stats") or {})
+
+    def _reading(self, native_id: str) -> Raw:
         """At once (one-shot): the engine's usual answer waits a second or two for a second reading."""
         with self.connection.control(reading=True) as api:
-            raw = api.stats(native_id, stream=False, one_shot=True)
+            return dict(api.stats(native_id, stream=False, one_shot=True))
+
+    def cpu_time(self, native_id: str) -> float:
+        raw = self._reading(native_id)
         return float(((raw.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage") or 0) / 1e9
 
     def _help_to_end(self, seen: EngineEvent) -> None:

@@ -1,12 +1,14 @@
 """Keeps watch over what sandboxes write to the host's disk.
 
 The engine has no quota per container here, so the cleanup loop looks every few seconds: whoever has
-written most of what they may is warned, and who has written more is stopped. Strict sandboxes write
-to memory only.
+written most of what they may is warned, and who has written more is stopped. The engine counts what is
+on the tree of files: what was deleted and is still open takes room that is seen at the host only, so
+below its floor running sandboxes are stopped one by one. Strict sandboxes write to memory only.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from datetime import timedelta
 from time import monotonic, sleep
@@ -17,10 +19,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
+from sandboxes.engine.base import EngineError
 from sandboxes.models import UP, Isolation, Sandbox, Status
 from sandboxes.units import format_size
 
-from . import actions, announce, audit, fullness, work
+from . import actions, announce, audit, fullness, host, work
 
 WRITING = Q(status__in=UP) | Q(status=Status.STOPPED, pending="start")
 """Has processes, or may have any moment."""
@@ -35,6 +38,8 @@ GRACE = timedelta(seconds=120)
 SETTLING = 5.0
 """Seconds for which a full one is waited for that is busy with something else."""
 PAUSE = 0.1
+CROWDED = "the server's disk is nearly full"
+"""So begins the reason of one that was stopped to make room at the host."""
 STOPPING = 10.0
 """Seconds for which stops are waited for, so that what they leave is measured once they write no more."""
 
@@ -46,7 +51,7 @@ def watch() -> int:
     was_full = {row.pk: fullness.is_full(row) for row in rows}
     found = [(row, _look(row, used[row.native_id])) for row in rows if row.native_id in used]
     over = {row.pk: (row, reason) for row, reason in found if reason}
-    jobs = _stop(over)
+    jobs = _stop(over or _makes_room([row for row in rows if row.native_id in used], used))
     until = monotonic() + STOPPING
     for job in jobs:
         work.outcome(job, max(until - monotonic(), 0))
@@ -76,6 +81,29 @@ def _is_news(row: Sandbox, used: int) -> bool:
     crosses = (row.disk_percent >= WARN) != (used * 100 // row.disk >= WARN)
     less = 0 if fullness.is_full(row) else used - row.disk_used
     return crosses or max(less, row.disk_used - used) >= STEP * row.disk
+
+
+def _makes_room(rows: list[Sandbox], used: Mapping[str, int]) -> dict[str, tuple[Sandbox, str]]:
+    """The one to be stopped because the host has no room, with the reason; none where it has, or none runs.
+
+    One a look: then it is seen what that has freed.
+    """
+    figures = host.shortage(kept=0) if rows else ""
+    if not figures:
+        return {}
+    unseen = {row.pk: max(_written(row) - used[row.native_id], 0) for row in rows}
+    newest = timezone.now()
+    row = max(rows, key=lambda one: (unseen[one.pk], one.started_at or newest))
+    lost = unseen[row.pk]
+    sign = f"{format_size(lost)} that it wrote are not among its files" if lost else "it was started last"
+    return {row.pk: (row, f"{CROWDED} ({figures}), and {sign}")}
+
+
+def _written(row: Sandbox) -> int:
+    try:
+        return get_engine().written(row.native_id)
+    except EngineError:
+        return 0
 
 
 def _is_young(row: Sandbox) -> bool:

@@ -18,11 +18,18 @@ KEPT = 5.0
 
 def check_disk() -> None:
     """Raise Refused while less of the host's disk is free than is to stay free; unknown is no reason."""
-    found, floor = info(), settings.SANDBOX_DISK_FLOOR
+    figures = shortage()
+    if figures:
+        raise Refused("", f"The server's disk is nearly full: {figures}. An admin must make room first.")
+
+
+def shortage(kept: float | None = None) -> str:
+    """What is free and what is to stay free, where that is less; else empty. ``kept``: seconds, as usual."""
+    found, floor = _host.answer(KEPT if kept is None else kept), settings.SANDBOX_DISK_FLOOR
     free = found.free_disk if found else None
     if free is not None and free < floor:
-        figures = f"{format_size(free)} free, and {format_size(floor)} must stay free"
-        raise Refused("", f"The server's disk is nearly full: {figures}. An admin must make room first.")
+        return f"{format_size(free)} free, and {format_size(floor)} must stay free"
+    return ""
 
 
 def info() -> EngineInfo | None:

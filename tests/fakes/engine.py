@@ -130,6 +130,11 @@ class FakeEngine(Machinery):
             found = self.containers.items()
             return {native_id: one.written for native_id, one in found if stopped or one.state.status in up}
 
+    def written(self, native_id: str) -> int:
+        """What a test put into the container's ``passed``."""
+        self._call("written", native_id)
+        return self._get(native_id).passed
+
     def cpu_time(self, native_id: str) -> float:
         """What a test put into the container's ``cpu``."""
         self._call("cpu_time", native_id)

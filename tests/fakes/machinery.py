@@ -41,6 +41,8 @@ class FakeContainer:
     state: ContainerState
     processes: list[FakeExec | FakeTerminal] = field(default_factory=list)
     written: int = 0
+    passed: int = 0
+    """What went to the disk, whether or not it is on the tree."""
     cpu: float = 0.0
 
 
