@@ -21,6 +21,7 @@ from sandboxes.live.terminal import LiveTerminal
 from sandboxes.models import Outcome, Sandbox, Terminal
 
 from . import usage
+from .lanes import Lanes
 from .presence import Presence
 from .recordings import TerminalRecording
 
@@ -43,9 +44,13 @@ BROKEN = "The connection to the shell broke. What it started was ended."
 BROKEN_ONLY = "The connection to the shell broke. What it started is ended as soon as that is possible."
 _threads = ThreadPoolExecutor(32, thread_name_prefix="terminals")
 """Own ones: a class that ends at once must not wait for six threads shared with everything else."""
+_killers = ThreadPoolExecutor(32, thread_name_prefix="terminals-end")
+"""Ending takes as long as a sandbox makes it take: nobody's opening waits for these."""
+_opening, _ending = Lanes(2), Lanes(2)
+"""In one sandbox at a time; more wait on the loop, or slow ones would hold every thread."""
 
 
-async def off[T](work: Callable[..., T], *args: Any) -> T:
+async def off[T](work: Callable[..., T], *args: Any, threads: ThreadPoolExecutor = _threads) -> T:
     """Do blocking work (engine, database) in a thread, never on the loop."""
 
     def run() -> T:
@@ -55,7 +60,7 @@ async def off[T](work: Callable[..., T], *args: Any) -> T:
         finally:
             close_old_connections()
 
-    return await asyncio.get_running_loop().run_in_executor(_threads, run)
+    return await asyncio.get_running_loop().run_in_executor(threads, run)
 
 
 class Shell:
@@ -98,7 +103,8 @@ class Shell:
     async def kill(self) -> None:
         """End all it started; again until it is done, or left to the cleanup loop."""
         for _ in range(KILLS):
-            self.is_gone = self.is_gone or await off(terminals.kill, self.record)
+            async with _ending.of(self.sandbox.pk):
+                self.is_gone = self.is_gone or await off(terminals.kill, self.record, threads=_killers)
             if self.is_gone:
                 return
             await asyncio.sleep(0.1)
@@ -145,10 +151,7 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     stream: Any = None
     try:
         await recording.open(origin, cols, rows)
-        stream = await get_engine().open_terminal(
-            sandbox.native_id, [sandbox.shell or "sh"], cols=cols, rows=rows, marker=record.marker,
-            environment={"COLORTERM": "truecolor"}, workdir=sandbox.workdir,
-        )  # fmt: skip
+        stream = await _begin(sandbox, record, cols, rows)
         await off(terminals.opened, record, origin)
     except BaseException as error:
         recording.give_up()
@@ -165,3 +168,11 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     live.presence = Presence(live, origin, off)
     recording.live = live
     return live
+
+
+async def _begin(sandbox: Sandbox, record: Terminal, cols: int, rows: int) -> Any:
+    async with _opening.of(sandbox.pk):
+        return await get_engine().open_terminal(
+            sandbox.native_id, [sandbox.shell or "sh"], cols=cols, rows=rows, marker=record.marker,
+            environment={"COLORTERM": "truecolor"}, workdir=sandbox.workdir,
+        )  # fmt: skip

@@ -102,7 +102,7 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
         self.starts = Starts(Locks(locks))
         self.begun = Begun()
         self.known_images, self.known_users, self.known_folders = {}, {}, {}
-        self.terminal_threads = ThreadPoolExecutor(16, thread_name_prefix="terminal")
+        self.terminal_threads = ThreadPoolExecutor(64, thread_name_prefix="terminal")
         self.wrapped_threads = ThreadPoolExecutor(600, thread_name_prefix="terminal-tls")
 
     @classmethod

@@ -16,7 +16,7 @@ GOOD = [
     (limits.clean_memory, "1.5g", 3 << 29),
     (limits.clean_memory, "1GiB", 1 << 30),
     (limits.clean_memory, 6 << 20, 6 << 20),
-    (limits.clean_cpus, "0.01", Decimal("0.01")),
+    (limits.clean_cpus, "0.05", Decimal("0.05")),
     (limits.clean_cpus, 0.5, Decimal("0.50")),
     (limits.clean_cpus, 4, Decimal("4.00")),
     (limits.clean_pids, " 64 ", 64),
