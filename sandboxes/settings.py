@@ -263,6 +263,7 @@ SANDBOX_HOLD_RULE = "sandboxes.labs.progress.held"  # why its owner may not act 
 SANDBOX_SPARE_RULE = "sandboxes.labs.seats.unsaved"  # of these ids, those not to be removed as expired yet
 SANDBOX_TELLER = "sandboxes.labs.trail.tell_of_sandbox"  # tells people of a sandbox something, in a sentence
 SANDBOX_NAME_RULE = "sandboxes.labs.members.known_as"  # what somebody is called where a sandbox is
+SANDBOX_LEFT_RULE = "sandboxes.labs.leftovers.long_over"  # of these ids, those that nothing will use again
 SANDBOX_COPY_RULE = "sandboxes.labs.copies.was_ours"  # whether a wing was putting files into a sandbox then
 SANDBOX_TYPING_RULE = "sandboxes.labs.gate.typing_rule"
 SANDBOX_QUEUES = {"seats": "sandboxes.labs.seats.waiting"}  # further queues of /metrics: name to length

@@ -19,7 +19,7 @@ from django.utils import timezone
 from sandboxes.engine import get_engine
 from sandboxes.lifecycle import audit, lease, work
 
-from . import bell, broadcast, closing, keeping, opening, seats, wave
+from . import bell, broadcast, closing, keeping, leftovers, opening, seats, wave
 from .models import Lab, LabStatus
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ def _chores() -> bool:
     saving = closing.go_on()
     running = broadcast.go_on()
     keeping.forget_due()
+    leftovers.remove()
     return bool(saving or running)
 
 

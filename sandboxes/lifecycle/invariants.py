@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, NotFound
@@ -134,6 +135,14 @@ def _ends(seen: Seen) -> Iterator[Breach]:
             yield Breach("an end", row.pk, "it is past its end, and still here")
 
 
+def _left_over(seen: Seen) -> Iterator[Breach]:
+    """Nothing that a wing lent is there when the wing has let go of it."""
+    lent = [row.pk for row in seen.rows.values() if row.lent and seen.rests(row)]
+    if lent and settings.SANDBOX_LEFT_RULE:
+        for pk in import_string(settings.SANDBOX_LEFT_RULE)(lent):
+            yield Breach("a use", pk, "it was lent, and nothing will use it again")
+
+
 def _is_spared(row: Sandbox, spared: set[str], over: datetime) -> bool:
     return row.pk in spared and row.expires_at is not None and row.expires_at > over - expiry.SPARED
 
@@ -232,5 +241,5 @@ def _memory(seen: Seen) -> Iterator[Breach]:
 
 
 PROMISES: tuple[Callable[[Seen], Iterator[Breach]], ...] = (
-    _containers, _records, _ends, _knobs, _claims, _answers, _terminals, _memory
+    _containers, _records, _ends, _left_over, _knobs, _claims, _answers, _terminals, _memory
 )  # fmt: skip
