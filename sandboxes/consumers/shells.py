@@ -17,11 +17,11 @@ from sandboxes.engine.base import EngineError
 from sandboxes.lifecycle import audit, terminals
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.live.ending import Ending, Hooks
+from sandboxes.live.lanes import Lanes
 from sandboxes.live.terminal import LiveTerminal
 from sandboxes.models import Outcome, Sandbox, Terminal
 
 from . import usage
-from .lanes import Lanes
 from .presence import Presence
 from .recordings import TerminalRecording
 
