@@ -72,6 +72,8 @@ ACTS: tuple[Word, ...] = (
          alone="lab {target} is closed", meaning="Every seat is saved and removed."),
     Word("lab.discard", "discard lab {target}", "discarded lab {target}",
          meaning="It was planned and does not take place."),
+    Word("lab.download", "take along all saved work of {target}", "took along all saved work of {target}",
+         meaning="In one archive.", detail={"seats": "how many"}),
     Word("lab.forget", "let go of saved work of lab {target}", "let go of saved work of lab {target}",
          alone="saved work of lab {target} is kept no longer",
          meaning="It was kept for as long as the install says.",

@@ -11,6 +11,7 @@ import logging
 import os
 import tarfile
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -23,12 +24,14 @@ from sandboxes.models import Sandbox, Status, marker
 from sandboxes.units import format_size
 
 from . import trail
-from .models import Seat
+from .models import Lab, Seat
 
 log = logging.getLogger(__name__)
 
 LONGEST = 60.0
 """Seconds that reading one workspace may take: its user can stop the program that reads it."""
+PIECE = 256 << 10
+"""Bytes that are read of a file at a time."""
 SLOW = "The files could not be read in a minute."
 FULL = "Your files were more than {} and could not be saved."
 
@@ -65,6 +68,30 @@ def put(sandbox: Sandbox, archive: bytes) -> str:
 def path_of(seat: Seat) -> Path:
     """Where a seat's saved work lies."""
     return Path(settings.DATA_DIR) / "work" / seat.lab_id / f"{seat.pk}.tar.gz"
+
+
+def saved(lab: Lab) -> list[Seat]:
+    """The seats of which there is saved work."""
+    rows = lab.seats.exclude(saved_name="").select_related("enrollment").order_by("enrollment__name", "pk")
+    return [seat for seat in rows if path_of(seat).is_file()]
+
+
+def together(seats: Iterable[Seat]) -> Iterator[bytes]:
+    """The saved work of all of these as one tar of their archives, piece by piece."""
+    for seat in seats:
+        try:
+            file = path_of(seat).open("rb")
+        except FileNotFoundError:  # it is kept no longer
+            continue
+        with file:
+            name = "".join(one if one.isprintable() and one != "/" else "-" for one in seat.enrollment.name)
+            member = tarfile.TarInfo(f"{seat.lab_id}/{name} ({seat.pk}).tar.gz")
+            member.size = os.fstat(file.fileno()).st_size
+            member.mtime, member.mode = int(seat.saved_at.timestamp()) if seat.saved_at else 0, 0o644
+            yield member.tobuf(tarfile.PAX_FORMAT)
+            yield from iter(lambda: file.read(PIECE), b"")  # noqa: B023
+            yield bytes(-member.size % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
 
 
 def save_workspace(seat: Seat, sandbox: Sandbox) -> bool:

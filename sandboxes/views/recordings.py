@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -96,13 +95,16 @@ def cast(request: Request, row: Recording) -> Any:
     path = recordings.path_of(row)
     if not path.is_file():
         raise Http404("The file of this recording is gone.")
-    pieces: Any = unblocked(path) if isinstance(request, ASGIRequest) else recording_format.read(path)
+    pieces: Any = (
+        unblocked(recording_format.read(path))
+        if isinstance(request, ASGIRequest)
+        else recording_format.read(path)
+    )
     return StreamingHttpResponse(pieces, content_type="application/x-asciicast; charset=utf-8")
 
 
-async def unblocked(path: Path) -> AsyncIterator[bytes]:
-    """Read in threads: a plain iterator would be gathered in memory, and read on the event loop."""
-    pieces: Iterator[bytes] = recording_format.read(path)
+async def unblocked(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Made in threads: a plain iterator would be gathered in memory, and run on the event loop."""
     following = sync_to_async(lambda: next(pieces, None), thread_sensitive=False)
     while (piece := await following()) is not None:
         yield piece

@@ -215,7 +215,7 @@ def _record(world: World, pen: Pen) -> None:
 
 
 NO_PAGES = {"recording_cast", "recording_download", "command_output", "seat_work", "roster_export",
-            "lab_run_csv", "overview_csv"}  # fmt: skip
+            "lab_run_csv", "overview_csv", "lab_work"}  # fmt: skip
 """Files, which are sent as such."""
 
 

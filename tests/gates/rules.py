@@ -129,6 +129,7 @@ ROUTES: dict[str, Row] = {
     "lab_run_csv": page(LOOK),
     "lab_overview": page(LOOK),
     "overview_csv": page(LOOK),
+    "lab_work": page(LOOK),
     "seat_story": page(LOOK),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
-from sandboxes.labs import opening
-from sandboxes.labs.models import Course, Lab, LabTemplate, TemplateVersion
+from sandboxes.labs import files, opening
+from sandboxes.labs.models import Course, Enrollment, Lab, LabTemplate, Seat, TemplateVersion
 from sandboxes.models import Event, Outcome, User
 from tests.pages.conftest import HTMX, browser, text
 
@@ -212,7 +214,7 @@ def test_overview_and_stories_are_there_from_open_onwards(page, lab, alice):
     assert "2 of 2 closed" in shown
     assert overview in shown
     for seat in lab.seats.all():
-        assert f'<a href="{reverse("seat_story", args=[seat.pk])}"><b>' in shown
+        assert f'<a class="name" href="{reverse("seat_story", args=[seat.pk])}"><b>' in shown
 
 
 def test_the_plan_tells_how_far_a_pull_is_and_why_the_last_came_to_nothing(page, lab, image, engine):
@@ -230,6 +232,26 @@ def test_the_plan_tells_how_far_a_pull_is_and_why_the_last_came_to_nothing(page,
     shown = text(client.get(address))
     assert "The last pull came to nothing: No such image there." in shown
     assert "Try again" in shown
+
+
+def test_all_saved_work_is_one_archive_and_on_record(page, open_lab, seat, alice, bob, engine):
+    client, address = page
+    work = reverse("lab_work", args=[open_lab.pk])
+    assert client.get(work).status_code == 404
+    Enrollment.objects.filter(user=alice).update(name="Ali/ce\n../x")
+    for user, data in ((alice, b"a" * 700), (bob, b"b" * 512)):
+        path = files.path_of(seat(user))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        Seat.objects.filter(pk=seat(user).pk).update(saved_name=path.name, saved_at=timezone.now())
+    Lab.objects.update(status="closed", closed_at=timezone.now())
+    assert f'href="{work}"' in client.get(address).content.decode()
+    answer = client.get(work)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        held = {one.name: archive.extractfile(one).read() for one in archive.getmembers()}
+    folder, ali, bobs = open_lab.pk, f"Ali-ce-..-x ({seat(alice).pk})", f"Bob ({seat(bob).pk})"
+    assert held == {f"{folder}/{ali}.tar.gz": b"a" * 700, f"{folder}/{bobs}.tar.gz": b"b" * 512}
+    assert Event.objects.get(action="lab.download").detail["seats"] == 2
 
 
 def test_one_student_gets_more_time(page, open_lab, seat, alice):

@@ -266,6 +266,7 @@ ACTS: tuple[Act, ...] = (
     Act("lab_run_retry", "lab.run", prepare=failed_result),
     Act("lab_run_csv", "lab.export", method="get"),
     Act("overview_csv", "lab.export", method="get"),
+    Act("lab_work", "lab.download", method="get"),
     # recordings
     Act("recording_cast", "recording.watch", "student", method="get"),
     Act("recording_download", "recording.download", "student", method="get"),

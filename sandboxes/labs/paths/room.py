@@ -18,5 +18,6 @@ urlpatterns: list[URLPattern] = [
     path("labs/<place:pk>/runs/<number:number>/csv/", runs.run_csv, name="lab_run_csv"),
     path("labs/<place:pk>/overview/", overview.lab_overview, name="lab_overview"),
     path("labs/<place:pk>/overview/csv/", overview.overview_csv, name="overview_csv"),
+    path("labs/<place:pk>/work/", overview.lab_work, name="lab_work"),
     path("seats/<place:pk>/story/", overview.seat_story, name="seat_story"),
 ]

@@ -66,7 +66,8 @@ def context_of(request: Request, lab: Lab) -> dict[str, Any]:
     counts = Counter(seat.status for seat in rows)
     missing = Enrollment.objects.students().filter(course=lab.course_id).exclude(seats__lab=lab).count()
     return {
-        "lab": lab, "course": lab.course, "seats": rows, "counts": counts, "progress": Progress(counts),
+        "lab": lab, "course": lab.course, "seats": rows, "counts": counts,
+        "saved": any(seat.saved_name for seat in rows), "progress": Progress(counts),
         "has_saved": any(seat.saved_name for seat in rows),
         "missing": 0 if lab.is_trial else missing, "may_act": gate.can(request.user, lab.course, gate.ACT),
         "may_manage": gate.can(request.user, lab.course, gate.MANAGE),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from django.http import HttpResponse
+from django.core.handlers.asgi import ASGIRequest
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from sandboxes import cells
-from sandboxes.labs import gate, overview, recorded, trail
+from sandboxes.labs import files, gate, overview, recorded, trail
 from sandboxes.labs.models import Enrollment, Seat
 from sandboxes.lifecycle import event_words
 from sandboxes.models import Command, Event, Outcome
+from sandboxes.views.recordings import unblocked
 from sandboxes.views.web import Request, origin, private
 from sandboxes.views.words import Line, timeline, who
 
@@ -70,6 +73,22 @@ def row(one: overview.Person) -> list[object]:
     came = seat.joined_at.isoformat(timespec="seconds") if seat.joined_at else ""
     return [shown(who), who.email, who.student_id, who.section, seat.status, came, len(seat.steps), seat.step,
             minutes(one.on_step), one.hands, minutes(one.waited), *map(minutes, one.row_times())]  # fmt: skip
+
+
+@require_GET
+@private
+def lab_work(request: Request, pk: str) -> Any:
+    """Everybody's saved work in one archive, which is made while it is sent."""
+    lab = gate.get_lab(request.user, pk)
+    found = files.saved(lab)
+    if not found:
+        raise Http404("Nothing was saved.")
+    trail.record("lab.download", origin(request), lab, seats=len(found))
+    pieces: Any = files.together(found)
+    answer = StreamingHttpResponse(unblocked(pieces) if isinstance(request, ASGIRequest) else pieces,
+                                   content_type="application/x-tar")  # fmt: skip
+    answer["Content-Disposition"] = f'attachment; filename="{lab.pk}-work.tar"'
+    return answer
 
 
 @require_GET
