@@ -28,6 +28,7 @@ class Tile:
     name: str
     section: str
     is_guest: bool
+    is_out: bool
     status: str
     word: str
     mark: str
@@ -95,6 +96,7 @@ def _tile(seat: Seat, hand: Hand | None, steps: int) -> Tile:
     return Tile(
         seat=seat.pk, sandbox=seat.sandbox_id or "", name=seat.enrollment.name,
         section=seat.enrollment.section, is_guest=seat.enrollment.is_guest,
+        is_out=seat.enrollment.removed_at is not None,
         status=status, word=word, mark=mark, step=seat.step,
         done=tuple(seat.steps), steps=steps, since=seat.step_since.timestamp(),
         here=seat.joined_at is not None, active_at=_stamp(box.last_activity_at if box else None),

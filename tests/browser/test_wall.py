@@ -196,9 +196,10 @@ def restarted(wall: Page) -> None:
 def test_a_command_for_everyone_has_its_matrix_and_messages_arrive(classroom):
     wall, ada = classroom.wall(), classroom.sit(0)
     wall.locator("#many summary", has_text="Message").click()
-    wall.locator("#many-text").fill("Eyes on step two")
+    wall.locator("#many-text").fill("Eyes on\nstep two")
     wall.get_by_role("button", name="Send").click()
     expect(ada.get_by_text("Eyes on step two").first).to_be_attached(timeout=5000)
+    assert "Eyes on\nstep two" in ada.locator("#toasts").inner_text()
     expect(wall.locator("#toasts")).to_contain_text("Told 2.")
     expect(wall.locator("#many-text")).to_have_value("")
     wall.locator("#many summary", has_text="Run").click()

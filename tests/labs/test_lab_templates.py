@@ -218,6 +218,24 @@ def test_one_click_leads_the_author_to_a_seat_as_a_student_has_it(ines, engine, 
     assert "a try" in page
 
 
+def test_a_try_is_ended_where_it_is_made(ines, engine, template, version):
+    client = browser(ines)
+    page = client.post(act(template, "try"), follow=True)
+    lab = Seat.objects.get().lab
+    end = reverse("lab_act", args=[lab.pk, "close"])
+    assert f'action="{end}"' in page.content.decode()
+    assert "End the try" in text(page)
+    ended = client.post(end, {"next": edit(template)}, follow=True)
+    assert ended.request["PATH_INFO"] == edit(template)
+    rounds()
+    lab.refresh_from_db()
+    assert lab.status == "closed"
+
+
+def test_a_students_seat_has_no_try_to_end(alice, seat):
+    assert "End the try" not in text(browser(alice).get(reverse("seat_detail", args=[seat(alice).pk])))
+
+
 def test_trying_twice_is_one_try_and_a_newer_version_ends_it(ines, engine, template, version):
     for _ in range(3):
         browser(ines).post(act(template, "try"))

@@ -50,6 +50,13 @@ def test_the_sandbox_is_as_if_missing_and_runs_on(take_out, seat, alice, ines):
     assert browser(ines).get(reverse("sandbox_detail", args=[sandbox.pk])).status_code == 200
 
 
+def test_staff_see_who_was_taken_out(take_out, seat, alice, open_lab, ines):
+    pages = [reverse(name, args=[open_lab.pk]) for name in ("wall", "lab_detail", "lab_overview")]
+    assert all("taken out" not in browser(ines).get(page).content.decode() for page in pages)
+    take_out(alice)
+    assert all(browser(ines).get(page).content.decode().count(">taken out<") == 1 for page in pages)
+
+
 def test_many_are_asked_about_at_once_and_only_the_lost_are_lost(take_out, seat, alice, bob, launch):
     hers, his, own = seat(alice).sandbox, seat(bob).sandbox, launch()
     take_out(alice)
