@@ -150,7 +150,10 @@ class Engine(Protocol):
         ...
 
     def unowned(self, native_id: str, markers: Collection[str]) -> int:
-        """How many marked execs of ours run in it with none of these markers. Raises NotFound."""
+        """How many marked execs of ours run in it with none of these markers. Raises NotFound.
+
+        Those without a marker are our own short ones, at most a minute long, and stand in no record.
+        """
         ...
 
     def disk_use(self, stopped: bool = False) -> Mapping[str, int]:

@@ -15,9 +15,9 @@ from django.utils import timezone
 from sandboxes.engine.base import EngineError, Unreachable
 from sandboxes.labs import closing, files, opening, provision, seats
 from sandboxes.labs.models import Course, Lab, LabStatus, LabTemplate, Seat, SeatStatus, TemplateVersion
-from sandboxes.lifecycle import actions, cleanup, work
+from sandboxes.lifecycle import actions, cleanup, invariants, work
 from sandboxes.models import Event, Lease, Sandbox, Status, User
-from tests.fakes.processes import wait_until
+from tests.fakes.processes import Script, wait_until
 from tests.pages.conftest import browser, text
 
 from .conftest import PROF, enroll, rounds
@@ -100,6 +100,29 @@ def test_who_stops_the_reader_holds_nobody_up_for_long(open_lab, seat, alice, mo
     mine = seat(alice)
     assert files.save_workspace(mine, mine.sandbox)
     assert mine.saved_reason == files.SLOW
+
+
+def test_a_save_under_way_is_no_breach(open_lab, seat, alice, engine):
+    """It belongs to no shell and no command, and to no record: it is our own."""
+    mine = seat(alice)
+    engine.scripts["tar",] = Script((("stdout", b"x"),), hold=None)
+    Sandbox.objects.update(changed_at=timezone.now() - timedelta(minutes=1))
+    found = invariants.look()
+
+    def save() -> None:
+        files.save_workspace(mine, mine.sandbox)
+        connection.close()
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    processes = engine.containers[mine.sandbox.native_id].processes
+    try:
+        assert wait_until(lambda: any(one.running for one in processes))
+        assert invariants.look() == found == []
+    finally:
+        for one in processes:
+            one.finish(0)
+        saving.join(10)
 
 
 def test_work_that_could_not_be_saved_is_kept_in_its_sandbox(open_lab, seat, alice, bob, monkeypatch):
