@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -164,7 +165,7 @@ def _end_as_found(row: Recording, sentence: str, origin: Origin, reason: str = r
 
 
 def prune(now: datetime) -> int:
-    """Remove what is too old, then the oldest until all fit, then files nobody knows; how many."""
+    """Remove what is too old, the oldest of whoever has most until all fit, files nobody knows; how many."""
     days = settings.SANDBOX_RECORDING_DAYS
     old = _ended().filter(ended_at__lt=now - timedelta(days=days))
     done = sum(remove(row, f"It was older than {days} day{'s' * (days != 1)}.") for row in old.iterator())
@@ -177,14 +178,31 @@ def _ended() -> QuerySet[Recording]:
 
 
 def _make_room() -> int:
+    """Whoever has most gives up their oldest, until all fit: nobody's recordings push out another's."""
     most, done = settings.SANDBOX_RECORDING_TOTAL, 0
     over = total() - most
-    for row in _ended().iterator() if over > 0 else ():
-        if over <= 0:
-            break
-        if remove(row, f"All recordings together had more than {format_size(most)}; it was the oldest."):
-            over, done = over - row.bytes, done + 1
+    rows, held = _by_owner() if over > 0 else ({}, {})
+    while over > 0 and rows:
+        owner = max(rows, key=lambda one: held[one])
+        row = rows[owner].popleft()
+        if not rows[owner]:
+            del rows[owner]
+        if remove(row, f"All recordings together had more than {format_size(most)}; it was the oldest"
+                       f" of {row.owner_name}, who had most."):  # fmt: skip
+            over, held[owner], done = over - row.bytes, held[owner] - row.bytes, done + 1
     return done
+
+
+def _by_owner() -> tuple[dict[int, deque[Recording]], Counter[int]]:
+    """Whose recordings could go, the oldest first, and how many bytes each has, those under way too."""
+    rows: defaultdict[int, deque[Recording]] = defaultdict(deque)
+    held: Counter[int] = Counter()
+    for row in _ended():
+        rows[row.owner_id].append(row)
+        held[row.owner_id] += row.bytes
+    for row in Recording.objects.filter(ended_at=None):
+        held[row.owner_id] += _size(path_of(row))
+    return rows, held
 
 
 def total() -> int:

@@ -226,6 +226,18 @@ def test_the_oldest_go_until_all_fit(running, settings):
     assert recordings.total() <= settings.SANDBOX_RECORDING_TOTAL
 
 
+def test_who_has_most_gives_way_first(running, bob, settings):
+    now = timezone.now()
+    mine = [taped(running, ended_at=now - days * DAY) for days in (1, 2, 3)]
+    theirs = {"owner_id": bob.pk, "owner_name": "bob"}
+    old = taped(running, ended_at=now - 9 * DAY)
+    Recording.objects.filter(pk=old.pk).update(**theirs)
+    settings.SANDBOX_RECORDING_TOTAL = old.bytes * 2 + 10
+    assert recordings.prune(now) == 2
+    assert set(Recording.objects.all()) == {mine[0], old}
+    assert events("removed")[0].reason.endswith("it was the oldest of alice, who had most.")
+
+
 def test_what_runs_counts_but_is_never_removed(begun, running, settings):
     row, file = begun
     file.add(1, "o", os.urandom(20_000).hex())
