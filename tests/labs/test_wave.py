@@ -1,13 +1,11 @@
-"""The wave: so many at a time, beside what people do by hand, and an image that is missing on the day."""
+"""The wave: so many at a time, beside what people do by hand."""
 
 from __future__ import annotations
 
 import itertools
 import threading
-from collections import Counter
 
 import pytest
-from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
@@ -16,9 +14,8 @@ from sandboxes.lifecycle import launching, work
 from sandboxes.models import Event, Image, Lease, Sandbox, Status
 from tests.fakes.apart import apart
 from tests.fakes.processes import wait_until
-from tests.pages.conftest import browser, text
 
-from .conftest import PROF, class_of, rounds, statuses
+from .conftest import PROF, class_of, statuses
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -285,69 +282,3 @@ def test_whoever_finds_it_failed_says_of_which_sandbox_and_forgets_none(lab, lau
     seats.fail(second, "read before it had one")
     assert statuses(lab) == {"failed": 2}
     assert list(lab.seats.values_list("sandbox", flat=True)) == [failed.pk, known.pk]
-
-
-# -- the image is missing on the day --------------------------------------------------------------
-
-MISSING = "python:3.13-slim"
-
-
-@pytest.fixture
-def without_image(lab, version):
-    """A lab whose image is in the catalogue and neither here nor to be had."""
-    image = Image.objects.create(reference=MISSING, title="Python", description="Not here.")
-    type(version).objects.update(image=image)
-    lab.refresh_from_db()
-    return lab
-
-
-def press(user, lab, action, **data):
-    return text(browser(user).post(reverse("lab_act", args=[lab.pk, action]), data, follow=True))
-
-
-def test_the_image_is_missing_on_the_day_and_then_it_is_there(without_image, engine, ines, alice):
-    """From the button to the seats: each says why it failed, and one press makes them all ready."""
-    lab = without_image
-    press(ines, lab, "open")
-    rounds()
-    assert statuses(lab) == {"failed": 2}
-    why = "The registry cannot be reached; is this machine offline?"
-    assert set(lab.seats.values_list("reason", flat=True)) == {why}
-    page = text(browser(ines).get(reverse("lab_detail", args=[lab.pk])))
-    assert page.count(why) == 2
-    assert "“Retry the failed” gives each a new sandbox. Where an image is missing" in page
-    seat = lab.seats.get(enrollment__user=alice)
-    mine = text(browser(alice).get(reverse("seat_detail", args=[seat.pk])))
-    assert why in mine
-    assert "Try again" in mine
-    assert "admin" not in mine, "nothing that a student cannot do"
-    assert not engine.containers
-    engine.local[MISSING] = engine._image(MISSING)
-    assert "2 tried again." in press(ines, lab, "retry")
-    rounds()
-    assert statuses(lab) == {"ready": 2}
-    assert set(lab.seats.values_list("reason", flat=True)) == {""}
-    assert len(engine.containers) == 2
-    events = Event.objects.filter(action="seat.ready").values_list("outcome", flat=True)
-    assert Counter(events) == {"failed": 2, "ok": 2}
-
-
-def test_a_wave_whose_image_is_missing_asks_the_registry_once_at_a_time(pool, without_image, course, engine):
-    """With threads, as in production: the launches share a pull, and none keeps a thread while it lasts."""
-    lab = without_image
-    class_of(course, 6)
-    engine.gate["pull"] = threading.Event()
-    opening.open_lab(lab, PROF)
-    assert wait_until(
-        lambda: provision.run_round() and Sandbox.objects.filter(launch_step="pulling").count() == 4
-    )
-    assert wait_until(lambda: "pull" in dict(engine.calls)), "the row says so first"
-    assert [name for name, _ in engine.calls].count("pull") == 1
-    engine.gate["pull"].set()
-    assert wait_until(lambda: not provision.run_round(), 60)
-    assert statuses(lab) == {"failed": 8}
-    engine.pulls[MISSING] = []  # the registry is back
-    for seat in lab.seats.all():
-        assert seats.retry(seat, PROF)
-    assert wait_until(lambda: not provision.run_round(), 60)
-    assert statuses(lab) == {"ready": 8}
