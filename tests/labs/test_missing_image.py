@@ -1,4 +1,4 @@
-"""An image that is missing on the day: each seat says so, and once it is there one press makes them all ready."""
+"""An image that is missing on the day: each seat says so, and once it is there one press makes all ready."""
 
 from __future__ import annotations
 
