@@ -6,6 +6,7 @@ How a command under way is read and ended is execution.py's business.
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import datetime, timedelta
@@ -30,6 +31,8 @@ NEAR = timedelta(seconds=5)
 """How far apart the kernel's word and a command's end may come."""
 
 INTERRUPTED = "what ran it was interrupted, so it was ended"
+_adding = threading.Lock()
+"""What is counted before one more is begun is of all of this process."""
 _in_hand = InHand("actions")
 """Sandboxes in which commands are being ended."""
 _BLOCKING = {"stop", "restart", "remove", "pause"}
@@ -153,8 +156,8 @@ def _begin(row: Sandbox, argv: list[str], text: str, seconds: int, origin: audit
 
 def _add(command: Command, origin: audit.Origin) -> None:
     """Put it on record, if there is room for it. Raises Refused."""
-    with transaction.atomic():
-        quotas.check_command(command.sandbox, command.by)
+    with _adding, transaction.atomic():
+        quotas.check_command(command.sandbox, command.by, command.time_limit)
         command.save(force_insert=True)
         execution.note(command, origin, Outcome.REQUESTED)
 

@@ -19,6 +19,7 @@ from django.utils import timezone
 from sandboxes.models import Command, CommandStatus, Sandbox, Terminal, User
 from sandboxes.units import format_duration, format_size
 
+from . import process, work
 from .refusals import Refused
 
 WINDOW = timedelta(minutes=10)
@@ -175,22 +176,24 @@ def _check_own_terminals(user_id: int | None) -> None:
         raise Refused("name", f"You have {now} terminals open, and may have no more. Close one first.")
 
 
-def check_command(sandbox: Sandbox, user: User | None) -> None:
+def check_command(sandbox: Sandbox, user: User | None, seconds: int) -> None:
     """Raise Refused unless one more command may run: in this sandbox, and for this person anywhere.
 
-    All commands share one pool of threads; without a share each, one person's long ones would keep
-    everybody else waiting. Call it in the transaction that adds the command: both rows are locked.
+    All commands of a process share one pool of threads; without a share each, one person's long ones
+    would keep everybody else waiting, and without a part for short ones several people's together. Call
+    it in the transaction that adds the command: both rows are locked.
     """
     list(Sandbox.objects.select_for_update().filter(pk=sandbox.pk).values_list("pk"))
     if user is not None:
         list(User.objects.select_for_update().filter(pk=user.pk).values_list("pk"))
-    here, theirs = _commands(sandbox, user)
+    here, theirs, in_all = _commands(sandbox, user)
     if here >= settings.SANDBOX_COMMANDS:
         raise Refused("command", f"{sandbox.name} has {here} commands running, and may have no more. {_WAIT}")
     if theirs >= settings.SANDBOX_USER_COMMANDS:
         raise Refused("command", f"You have {theirs} commands running, and may have no more. {_WAIT}")
     if user is not None and sandbox.owner_id == user.pk:
         _check_command_pace(user)
+        _check_room_for_short(theirs, seconds, in_all)
 
 
 _WAIT = "Wait for one to end, or end one."
@@ -204,10 +207,21 @@ def _check_command_pace(user: User) -> None:
         raise Refused("command", f"You began {most} commands in the last 10 minutes. Wait a little.")
 
 
-def _commands(sandbox: Sandbox, user: User | None) -> tuple[int, int]:
-    """How many run in this sandbox, and for this person in all."""
+def _commands(sandbox: Sandbox, user: User | None) -> tuple[int, int, int]:
+    """How many run in this sandbox, for this person in all, and in this process."""
     running = Command.objects.filter(status=CommandStatus.RUNNING)
     counts = running.aggregate(
-        here=Count("pk", filter=Q(sandbox=sandbox)), theirs=Count("pk", filter=Q(by=user, by__isnull=False))
-    )
-    return counts["here"], counts["theirs"]
+        here=Count("pk", filter=Q(sandbox=sandbox)), theirs=Count("pk", filter=Q(by=user, by__isnull=False)),
+        in_all=Count("pk", filter=Q(process=process.process_id())),
+    )  # fmt: skip
+    return counts["here"], counts["theirs"], counts["in_all"]
+
+
+def _check_room_for_short(theirs: int, seconds: int, in_all: int) -> None:
+    """The last quarter of the threads is for one a person that is over soon: it is never taken for long."""
+    threads, most = work.size("commands"), settings.SANDBOX_COMMAND_TIME_LIMIT
+    if threads <= settings.SANDBOX_USER_COMMANDS:
+        return  # one person may take all; check_commands warns of it
+    if 4 * (threads - in_all) < threads and (theirs or seconds > most):
+        short = f"until some have ended, run one at a time, for at most {format_duration(most)}"
+        raise Refused("command", f"Nearly all commands that can run at a time are running: {short}.")

@@ -21,8 +21,9 @@ def begin(pool, engine):
     """Run a command that does not end by itself."""
     engine.scripts[("sh",)] = FOREVER
 
-    def begin(sandbox, user):
-        return commands.run(sandbox, "x", origin=audit.Origin.of(user), user=user, wait=0)
+    def begin(sandbox, user, seconds=None):
+        by = audit.Origin.of(user)
+        return commands.run(sandbox, "x", origin=by, user=user, time_limit=seconds, wait=0)
 
     yield begin
     for command in Command.objects.filter(status=CommandStatus.RUNNING).select_related("sandbox"):
@@ -85,6 +86,25 @@ def test_many_at_once_take_no_more_than_the_share(begin, running, alice, setting
     for thread in threads:
         thread.join()
     assert (Command.objects.count(), len(refused)) == (3, 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_long_ones_of_several_people_leave_room_for_short_ones(
+    begin, running, launch, alice, bob, prof, settings
+):
+    settings.SANDBOX_COMMAND_WORKERS, settings.SANDBOX_COMMAND_TIME_LIMIT = 9, 60
+    others = {person: launch(name=f"of-{person.username}", owner=person) for person in (bob, prof)}
+    assert wait_until(lambda: Sandbox.objects.filter(status=Status.RUNNING).count() == 3)
+    for _ in range(7):
+        begin(running, alice, 28800)
+    sentence = (
+        "Nearly all commands that can run at a time are running: until some have ended, run one at a time"
+    )
+    for sandbox, person, seconds in ((running, alice, 5), (others[bob], bob, 61)):
+        with pytest.raises(Refused, match=sentence):
+            begin(sandbox, person, seconds)
+    assert begin(others[bob], bob, 60).is_running
+    assert begin(running, prof, 61).is_running  # where they teach, they wait as ever
 
 
 @pytest.mark.parametrize(("share", "threads", "found"), [(8, 32, 0), (32, 32, 2), (8, 0, 0)])
