@@ -192,8 +192,8 @@ export class TerminalSession {
 
   /* It stands on the screen too, where whoever comes back later still finds it. */
   #tellOfAnother() {
-    const goesOn = this.grace ? `goes on for ${duration(this.grace)} without a page, and ` : "";
-    const text = `Your earlier shell was ended meanwhile: one ${goesOn}ends with the web server. This is a new one; what was not saved is gone.`;
+    const goesOn = this.grace ? `for ${duration(this.grace)} without a page, and ` : "";
+    const text = `Your earlier shell was ended, and this is a new one: what was not saved is gone. A shell goes on ${goesOn}not beyond a restart of the server.`;
     this.terminal.write(`\x1b[2m${text}\x1b[0m\r\n`);
     toast("warning", text, TOLD);
   }

@@ -158,6 +158,7 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     lab = tell(product, LAB.format(then=OPEN))
     page, prof = visit("alice"), visit("prof")
     room = take_seat(page, lab)
+    size = page.locator("[data-size]").inner_text()
     prof.goto(f"/sandboxes/{room.terminal.get_attribute('sandbox')}/")
     theirs = Room(prof, "").ready()
     expect(page.locator("[data-watchers]")).to_have_text("prof is looking at your terminal.")
@@ -165,6 +166,7 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     expect(page.locator("#toasts")).to_contain_text("Prof: Look up, please.")
     expect(page.locator("#seat-watch")).to_contain_text("would like to type")
     expect(page.locator("#seat-messages summary")).to_contain_text("Messages 1")
+    expect(page.locator("[data-size]")).to_have_text(size)  # what is said of them shrinks no terminal
     page.get_by_role("button", name="Yes").click()
     expect(page.locator("#seat-watch")).to_contain_text("may type in your terminal")
     wait_for(

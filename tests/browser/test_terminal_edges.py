@@ -61,9 +61,9 @@ def test_a_shell_that_did_not_outlast_the_gap_is_told_as_lost(
         page=room.page,
     )
     room.page.context.set_offline(False)
-    room.sees("Your earlier shell was ended meanwhile", patience=30)
+    room.sees("Your earlier shell was ended", patience=30)
     assert "unsaved-2" not in room.text()
-    expect(room.page.locator("#toasts")).to_contain_text("This is a new one; what was not saved is gone.")
+    expect(room.page.locator("#toasts")).to_contain_text("this is a new one: what was not saved is gone.")
 
 
 def test_focus_reports_are_not_typed_by_a_replay(room: Room) -> None:

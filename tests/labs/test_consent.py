@@ -7,7 +7,7 @@ import re
 import pytest
 from django.urls import reverse
 
-from sandboxes.labs import broadcast, members
+from sandboxes.labs import broadcast, members, opening
 from sandboxes.labs.models import Course, Message, Seat
 from sandboxes.lifecycle import actions
 from sandboxes.lifecycle.audit import Origin
@@ -159,3 +159,12 @@ def test_the_sandboxs_story_tells_of_staff_in_whole_sentences(seat, alice, ines)
     mine = seat(alice)
     browser(ines).get(reverse("look", args=[mine.pk]))
     assert "ines looked at Alice’s terminal" in page(alice, mine.sandbox, "timeline")
+
+
+def test_nobody_asks_to_type_where_there_is_no_terminal_any_more(seat, alice, ines, open_lab):
+    Seat.objects.filter(pk=seat(alice).pk).update(typing_asked_by=ines)
+    part = reverse("seat_part", args=[seat(alice).pk, "watch"])
+    assert "would like to type" in text(browser(alice).get(part))
+    opening.close_lab(open_lab, Origin.of(ines))
+    rounds()
+    assert "would like to type" not in text(browser(alice).get(part))

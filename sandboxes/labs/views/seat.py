@@ -116,8 +116,8 @@ def talk(seat: Seat, hand: Any) -> str:
 
 
 def name_of(seat: Seat, user: Any) -> str:
-    """What a member of staff is called in this course."""
-    if user is None:
+    """What a member of staff who asks or types is called in this course; where there is a terminal."""
+    if user is None or seat.status != SeatStatus.READY:
         return ""
     return members.called(seat.lab.course, user)
 
