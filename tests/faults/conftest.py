@@ -56,7 +56,7 @@ def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_brake(settings: Any) -> None:
     """Hundreds of launches by one person are the point here."""
-    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = 0
+    settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = settings.SANDBOX_USER_COMMAND_PACE = 0
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ def load(order: dict[str, Any]) -> None:
     settings.SANDBOX_LEASE, settings.SANDBOX_WORKERS, settings.SANDBOX_COMMAND_WORKERS = 1, 0, 0
     settings.SANDBOX_AUDIT_HEAD_FILE = ""
     settings.SANDBOX_QUOTA_CREATES = settings.SANDBOX_MEMORY_SHARE = settings.SANDBOX_QUOTA_TERMINALS = 0
+    settings.SANDBOX_USER_COMMAND_PACE = 0
     import django
 
     django.setup()
