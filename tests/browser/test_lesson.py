@@ -174,6 +174,14 @@ def saved(page: Page) -> dict[str, bytes]:
         return {one.name.rpartition("/")[2]: archive.extractfile(one).read() for one in files}  # type: ignore[union-attr]
 
 
+def all_saved(page: Page) -> list[str]:
+    """What staff take along of the closed lab at once: an archive for each."""
+    with page.expect_download() as got:
+        page.get_by_role("link", name="All saved work").click()
+    with tarfile.open(got.value.path()) as archive:
+        return archive.getnames()
+
+
 @pytest.fixture
 def lesson(product: Product, visit: Callable[..., Page]) -> Lesson:
     return Lesson(product, visit)
@@ -201,6 +209,7 @@ def test_a_lesson_from_the_pasted_roster_to_the_saved_work(lesson: Lesson) -> No
         expect(one.page.get_by_role("heading", name="This lab is closed")).to_be_visible(timeout=60_000)
     assert saved(ada) == {"mine.txt": b"ada\n", "helped.txt": b"by-tim\n", "for-all.txt": b"42\n"}
     assert saved(greta) == {"for-all.txt": b"42\n"}
+    assert len(all_saved(lesson.eva)) == SEATS
 
 
 def close(lesson: Lesson) -> None:
