@@ -23,6 +23,10 @@ ROOT = "0:0"
 ROOT_CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID"]
 """What su, apt, tar and chown need as root inside; nothing that reaches the host."""
 
+ROOT_SHARE = 4
+"""Of what a sandbox of root may write one file is so small a part: /etc/hosts, hostname and resolv.conf are
+files of the host, on no tree that the engine measures; it locks them together with everything else only."""
+
 _MIB = 1 << 20
 _FORBIDDEN_FOLDERS = ("/proc", "/sys", "/dev")
 
@@ -147,9 +151,18 @@ def host_config(spec: ContainerSpec, network: str) -> Raw:
             "PidsLimit": spec.pids,
             "CapAdd": ROOT_CAPABILITIES if spec.root and not spec.strict else [],
             "NetworkMode": "none" if spec.network == "none" else network,
-            "Ulimits": [*_FIXED["Ulimits"], {"Name": "fsize", "Soft": spec.disk, "Hard": spec.disk}],
+            "Ulimits": [
+                *_FIXED["Ulimits"],
+                {"Name": "fsize", "Soft": file_size(spec), "Hard": file_size(spec)},
+            ],
         }
     )
+
+
+def file_size(spec: ContainerSpec) -> int:
+    """Bytes that one file may have. Root may write three files that lie outside of what is counted."""
+    is_root = spec.root and not spec.strict
+    return max(spec.disk // ROOT_SHARE, 1) if is_root else spec.disk
 
 
 def _closed(spec: ContainerSpec) -> Raw:

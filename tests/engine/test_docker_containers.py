@@ -292,3 +292,14 @@ def test_it_counts_stopped_ones_where_it_is_asked_to(real: Sandboxes):
     real.engine.stop(one)
     assert one not in real.engine.disk_use()
     assert 5 * MIB <= real.engine.disk_use(stopped=True)[one] < 6 * MIB
+
+
+def test_what_root_writes_outside_of_its_tree_is_bounded(real: Sandboxes):
+    """/etc/hosts, hostname and resolv.conf are files of the host, which the engine does not count."""
+    native_id = real.running(root=True, disk=8 * MIB)
+    each = "dd if=/dev/zero of=/etc/$f bs=1M count=9 2> /dev/null; stat -c %s /etc/$f"
+    out, _, _ = run(
+        real.engine, native_id, "sh", "-c", f"for f in hosts hostname resolv.conf; do {each}; done"
+    )
+    assert [int(size) for size in out.split()] == [2 * MIB] * 3
+    assert real.engine.disk_use()[native_id] < MIB

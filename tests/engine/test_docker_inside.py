@@ -120,7 +120,7 @@ def wanted(spec: ContainerSpec) -> dict[str, Any]:
     caps = ROOT if is_root else 0
     usual = {"CapInh": 0, "CapPrm": caps, "CapEff": caps, "CapBnd": caps, "CapAmb": 0, "Uid": {mine},
              "Gid": {mine}, "NoNewPrivs": "1", "Seccomp": "2"}  # fmt: skip
-    disk = str(spec.disk)
+    disk = str(spec.disk // 4 if is_root else spec.disk)
     return {
         **{f"{who} {name}": value for who in ("status", "main") for name, value in usual.items()},
         "scores": ["500", "500"],

@@ -10,7 +10,7 @@ import pytest
 
 from sandboxes.engine import seccomp
 from sandboxes.engine.base import ContainerSpec, EngineError
-from sandboxes.engine.hardening import ImageFacts, create_config, differences, user_for
+from sandboxes.engine.hardening import ImageFacts, create_config, differences, file_size, user_for
 
 SPEC = ContainerSpec("sb_k7w2m9x4", "node:20-alpine", 512 << 20, 1.5, 256, environment={"A": "b=c"})
 PLAIN = ImageFacts()
@@ -76,6 +76,13 @@ def test_a_strict_one_has_a_home_where_its_working_directory_can_be_none(workdir
 def test_no_file_is_larger_than_what_may_be_written():
     limits = {one["Name"]: one["Hard"] for one in config(disk=7 << 20)["HostConfig"]["Ulimits"]}
     assert limits == {"nofile": 1024, "core": 0, "fsize": 7 << 20}
+
+
+def test_a_file_of_root_is_a_quarter_of_it_at_most():
+    """Three files that root may write are the host's, and not counted."""
+    assert file_size(replace(SPEC, disk=8 << 20, root=True)) == 2 << 20
+    assert file_size(replace(SPEC, disk=8 << 20, root=True, strict=True)) == 8 << 20
+    assert file_size(replace(SPEC, disk=1, root=True)) == 1
 
 
 def test_the_network_is_none_or_ours():

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandboxes.engine.base import LABEL_ID, LABEL_INSTALL, ContainerSpec
-from sandboxes.engine.hardening import ImageFacts, create_config
+from sandboxes.engine.hardening import ROOT_SHARE, ImageFacts, create_config
 
 from .proxy import Call
 
@@ -147,14 +147,15 @@ def wish(body: dict[str, Any]) -> ContainerSpec:
     """What a person may choose, out of a create's body; everything else is the profile's."""
     host = body["HostConfig"]
     limits = {one["Name"]: one["Hard"] for one in host["Ulimits"]}
+    is_root = body["User"] == "0:0"
     variables = dict(one.split("=", 1) for one in body["Env"])
     return ContainerSpec(
         sandbox_id=body["Labels"][LABEL_ID], image=body["Image"], memory=host["Memory"],
         cpus=host["NanoCpus"] / 1e9, pids=host["PidsLimit"],
         network="none" if host["NetworkMode"] == "none" else "internet", workdir=body["WorkingDir"],
-        environment=variables, shell=body["Entrypoint"][0], root=body["User"] == "0:0",
-        strict=host["ReadonlyRootfs"], disk=limits["fsize"], hostname=body["Hostname"],
-        runtime=host.get("Runtime", ""),
+        environment=variables, shell=body["Entrypoint"][0], root=is_root,
+        strict=host["ReadonlyRootfs"], disk=limits["fsize"] * (ROOT_SHARE if is_root else 1),
+        hostname=body["Hostname"], runtime=host.get("Runtime", ""),
     )  # fmt: skip
 
 
