@@ -16,7 +16,9 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
-from django.http import HttpRequest, HttpResponse
+from django.db import close_old_connections
+from django.http import HttpRequest
+from django.http.cookie import parse_cookie
 
 from sandboxes.live.lanes import Lanes
 
@@ -26,7 +28,9 @@ PATIENCE = 10.0
 """Seconds for which one waits for its turn."""
 BUSY = "Too much is asked for at once. Try again in a moment."
 HEALTH = ("/healthz", "/readyz", "/metrics")
+TURN = "sandboxes.turn"
 HEADERS = {
+    "Content-Type": "text/plain; charset=utf-8",
     "Retry-After": "5",
     "Cache-Control": "no-store, private",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -48,20 +52,27 @@ class Pages(ASGIHandler):
         """As for WSGI."""
         super().load_middleware(is_async=False)
 
-    async def get_response_async(self, request: HttpRequest) -> Any:
-        """The answer, made in the thread of this request once it has its turn."""
-        async with contextlib.AsyncExitStack() as stack:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answered once it has its turn, which comes before it has a thread, and ends with the view."""
+        async with contextlib.AsyncExitStack() as turn:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    await stack.enter_async_context(self._lane(request))
-                    await stack.enter_async_context(self._all.of(""))
+                    await turn.enter_async_context(self._lane(scope))
+                    await turn.enter_async_context(self._all.of(""))
             except TimeoutError:
-                return HttpResponse(BUSY, status=503, content_type="text/plain", headers=self._headers())
+                return await _tell_busy(send)
+            return await super().__call__(scope | {TURN: turn}, receive, send)
+
+    async def get_response_async(self, request: Any) -> Any:
+        """The answer, made in the thread of this request; it may be read as slowly as its reader likes."""
+        try:
             return await self._answer(request)
+        finally:
+            await request.scope[TURN].aclose()
 
     async def _answer(self, request: HttpRequest) -> Any:
         """It is over when its thread is, also where nobody waits for the answer any more."""
-        work = asyncio.ensure_future(sync_to_async(self.get_response, thread_sensitive=True)(request))
+        work = asyncio.ensure_future(sync_to_async(self._make, thread_sensitive=True)(request))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
@@ -70,11 +81,22 @@ class Pages(ASGIHandler):
                     await asyncio.wait([work])
             raise
 
-    def _lane(self, request: HttpRequest) -> contextlib.AbstractAsyncContextManager[None]:
-        session = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
-        if session or request.path.startswith(HEALTH):
+    def _make(self, request: HttpRequest) -> Any:
+        try:
+            return self.get_response(request)
+        finally:
+            close_old_connections()  # or a slow reader would keep one
+
+    def _lane(self, scope: Any) -> contextlib.AbstractAsyncContextManager[None]:
+        cookies = b"; ".join(value for name, value in scope["headers"] if name == b"cookie")
+        session = parse_cookie(cookies.decode("latin-1")).get(settings.SESSION_COOKIE_NAME, "")
+        if session or scope["path"].startswith(HEALTH):
             return self._each.of(session)
         return self._nobodys.of("")
 
-    def _headers(self) -> dict[str, str]:
-        return HEADERS | {"Permissions-Policy": settings.PERMISSIONS_POLICY}
+
+async def _tell_busy(send: Any) -> None:
+    headers = HEADERS | {"Permissions-Policy": settings.PERMISSIONS_POLICY}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 503, "headers": raw})
+    await send({"type": "http.response.body", "body": BUSY.encode()})
