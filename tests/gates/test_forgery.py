@@ -132,7 +132,7 @@ CAME = {"joined_at", "seen_at"}
 NOTES_IT = {"seat_detail", "seat_part"}
 """The only pages that keep it."""
 TAKEN = {"recording.watch", "recording.download", "seat.download"}
-LOOKED = {"seat.look", "lab.export", "roster.export", "roster.cards"}
+LOOKED = {"seat.look", "lab.export", "lab.download", "roster.export", "roster.cards"}
 TOLD = {"student": TAKEN | {"seat.join"}, "instructor": TAKEN | LOOKED}
 TOLD["auditor"] = TOLD["instructor"]
 """What the trail has of looking, refusals apart: who came, looked in, and took something along."""
