@@ -191,6 +191,7 @@ SANDBOX_DEFAULT_DISK = env.size("SANDBOX_DEFAULT_DISK", "2g")  # what a sandbox 
 SANDBOX_DISK_FLOOR = env.size(
     "SANDBOX_DISK_FLOOR", "1g"
 )  # free on the engine's disk, else nothing is launched
+SANDBOX_FILES_FLOOR = env.whole("SANDBOX_FILES_FLOOR", 5)  # percent of its files, likewise; 0: never
 SANDBOX_MIN_CPUS = env.number("SANDBOX_MIN_CPUS", 0.05, 0.01)
 SANDBOX_MAX_CPUS = env.number("SANDBOX_MAX_CPUS", 0)  # 0: what the host has
 SANDBOX_MAX_PIDS = env.whole("SANDBOX_MAX_PIDS", 4096, 1)

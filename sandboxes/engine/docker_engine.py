@@ -116,15 +116,18 @@ class DockerEngine(Checking, Probing, Files, Terminals, Images, Watching):
     def info(self) -> EngineInfo:
         with self.connection.control(reading=True) as api:
             found = api.info()
+            disk = _disk(found.get("DockerRootDir", ""))
             return EngineInfo(
                 name="Docker Engine",
                 version=found["ServerVersion"],
                 cpus=found["NCPU"],
                 memory=found["MemTotal"],
                 cgroup_version=found.get("CgroupVersion", "1"),
-                free_disk=_free_disk(found.get("DockerRootDir", "")),
+                free_disk=disk.f_bavail * disk.f_frsize if disk else None,
                 containers_running=found["ContainersRunning"],
                 runtimes=_runtimes(found),
+                free_files=disk.f_favail if disk and disk.f_files else None,
+                most_files=disk.f_files or None if disk else None,
             )
 
     def close(self) -> None:
@@ -140,10 +143,9 @@ def _runtimes(found: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(one for one in names if one != usual and not one.startswith("io.containerd.")))
 
 
-def _free_disk(folder: str) -> int | None:
-    """Bytes free where the engine keeps its data; None when that is not on this machine."""
+def _disk(folder: str) -> os.statvfs_result | None:
+    """What holds the engine's data; None when that is not on this machine."""
     try:
-        found = os.statvfs(folder)
+        return os.statvfs(folder)
     except OSError:
         return None
-    return found.f_bavail * found.f_frsize

@@ -127,7 +127,10 @@ class LocalImage:
 
 @dataclass(frozen=True)
 class EngineInfo:
-    """The environment itself. memory and free_disk in bytes; free_disk None if unknown."""
+    """The environment itself. memory and free_disk in bytes; free_disk None if unknown.
+
+    ``free_files``: how many more its disk takes, ``most_files`` in all; None where that is not known.
+    """
 
     name: str
     version: str
@@ -138,6 +141,8 @@ class EngineInfo:
     containers_running: int
     runtimes: tuple[str, ...] = ()
     """Those that a spec may ask for, beside the usual one."""
+    free_files: int | None = None
+    most_files: int | None = None
 
 
 @dataclass(frozen=True)

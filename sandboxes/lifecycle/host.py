@@ -25,11 +25,23 @@ def check_disk() -> None:
 
 def shortage(kept: float | None = None) -> str:
     """What is free and what is to stay free, where that is less; else empty. ``kept``: seconds, as usual."""
-    found, floor = _host.answer(KEPT if kept is None else kept), settings.SANDBOX_DISK_FLOOR
-    free = found.free_disk if found else None
-    if free is not None and free < floor:
-        return f"{format_size(free)} free, and {format_size(floor)} must stay free"
-    return ""
+    found = _host.answer(KEPT if kept is None else kept)
+    return (_bytes(found) or _files(found)) if found else ""
+
+
+def _bytes(found: EngineInfo) -> str:
+    free, floor = found.free_disk, settings.SANDBOX_DISK_FLOOR
+    if free is None or free >= floor:
+        return ""
+    return f"{format_size(free)} free, and {format_size(floor)} must stay free"
+
+
+def _files(found: EngineInfo) -> str:
+    """Files without a byte fill a disk too: many file systems have room for so many, however small."""
+    free, most, floor = found.free_files, found.most_files, settings.SANDBOX_FILES_FLOOR
+    if free is None or most is None or free * 100 >= most * floor:
+        return ""
+    return f"room for {free:,} more files, and {floor} % of {most:,} must stay free"
 
 
 def info() -> EngineInfo | None:

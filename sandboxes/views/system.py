@@ -43,7 +43,7 @@ def disk() -> dict[str, Any]:
     """Free bytes of the engine's disk, the floor, and whether launches are refused because of it."""
     found, floor = host.info(), settings.SANDBOX_DISK_FLOOR
     free = found.free_disk if found else None
-    return {"engine": found, "free": free, "floor": floor, "full": free is not None and free < floor}
+    return {"engine": found, "free": free, "floor": floor, "full": bool(host.shortage())}
 
 
 def held() -> str:

@@ -50,7 +50,7 @@ class FakeEngine(Machinery):
     def info(self) -> EngineInfo:
         self._call("info", None)
         running = sum(one.state.status is Status.RUNNING for one in self.containers.values())
-        return EngineInfo("fake", "1.0", 4, 8 << 30, "1", 100 << 30, running, self.runtimes)
+        return EngineInfo("fake", "1.0", 4, 8 << 30, "1", 100 << 30, running, self.runtimes, *self.files)
 
     def ping(self) -> None:
         self._call("ping", None)

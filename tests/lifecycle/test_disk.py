@@ -265,6 +265,20 @@ def test_below_the_floor_one_a_look_is_stopped_and_the_page_says_why(engine, lau
     assert trail(hides)[-1][:2] == ("sandbox.stop", "ok")
 
 
+def test_files_without_a_byte_have_a_floor_too(engine, launch, settings):
+    sandbox = launch()
+    engine.files = (49_999, 1_000_000)
+    with pytest.raises(
+        actions.Refused, match="room for 49,999 more files, and 5 % of 1,000,000 must stay free"
+    ):
+        launch()
+    assert disk.watch() == 1
+    sandbox.refresh_from_db()
+    assert "(room for 49,999 more files" in sandbox.status_reason
+    engine.files = (50_000, 1_000_000)
+    assert launch().status == Status.RUNNING
+
+
 def test_with_room_again_nobody_else_is_stopped(engine, launch, settings, monkeypatch):
     rows = [launch(name=name) for name in ("one", "two", "three")]
     settings.SANDBOX_DISK_FLOOR = 200 * GIB
