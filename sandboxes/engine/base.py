@@ -164,6 +164,10 @@ class Engine(Protocol):
         """
         ...
 
+    def disk_use_of(self, native_id: str, seconds: float) -> int:
+        """The same of one alone. Raises NotFound, and TimedOut only where the engine does answer else."""
+        ...
+
     def written(self, native_id: str) -> int:
         """Bytes written to the disk since it was started, and on their way to it, as far as the engine knows.
 

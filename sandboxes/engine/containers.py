@@ -135,6 +135,22 @@ class Containers(ImageUsers):
             found = api.containers(all=stopped, filters=wanted, size=True)
         return {entry["Id"]: entry.get("SizeRw") or 0 for entry in found}
 
+    def disk_use_of(self, native_id: str, seconds: float) -> int:
+        try:
+            with self.connection.control(seconds, reading=True) as api:
+                url = api._url("/containers/{0}/json", native_id)
+                return int(api._result(api._get(url, params={"size": True}), True).get("SizeRw") or 0)
+        except TimedOut:
+            self._answers(native_id)
+            raise
+
+    def _answers(self, native_id: str) -> None:
+        """Raises Unreachable, and not TimedOut, where it is the engine that is slow."""
+        try:
+            self.inspect(native_id)
+        except TimedOut as error:
+            raise Unreachable(str(error), error.detail) from error
+
     # -- create, step by step -----------------------------------------------------------------
 
     def _image_facts(self, reference: str) -> ImageFacts:

@@ -8,8 +8,9 @@ below its floor running sandboxes are stopped one by one. Strict sandboxes write
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import Future
+import logging
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 from time import monotonic, sleep
 from typing import Any
@@ -19,11 +20,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError
+from sandboxes.engine.base import EngineError, NotFound, TimedOut
 from sandboxes.models import UP, Isolation, Sandbox, Status
 from sandboxes.units import format_size
 
 from . import actions, announce, audit, fullness, host, work
+
+log = logging.getLogger(__name__)
 
 WRITING = Q(status__in=UP) | Q(status=Status.STOPPED, pending="start")
 """Has processes, or may have any moment."""
@@ -38,6 +41,14 @@ GRACE = timedelta(seconds=120)
 SETTLING = 5.0
 """Seconds for which a full one is waited for that is busy with something else."""
 PAUSE = 0.1
+ALONE = 15.0
+"""Seconds in which the files of one are to be counted, where all together took too long."""
+AT_ONCE = 8
+UNCOUNTED = (
+    f"its files are so many that they could not be counted in {ALONE:.0f} s, twice; that counts as full"
+)
+_uncounted: dict[str, int] = {}
+"""Native ids of those that could not be counted at the last look: how often in a row."""
 CROWDED = "the server's disk is nearly full"
 """So begins the reason of one that was stopped to make room at the host."""
 STOPPING = 10.0
@@ -46,17 +57,60 @@ STOPPING = 10.0
 
 def watch() -> int:
     """Look at all that run, busy ones too; how many were stopped. Raises EngineError."""
-    used = get_engine().disk_use()
+    known = _all_together()
     rows = Sandbox.objects.filter(WRITING, isolation=Isolation.STANDARD).select_related("owner")
+    used = _each_alone(rows) if known is None else known
     was_full = {row.pk: fullness.is_full(row) for row in rows}
-    found = [(row, _look(row, used[row.native_id])) for row in rows if row.native_id in used]
+    found = [(row, _why(row, used[row.native_id])) for row in rows if row.native_id in used]
     over = {row.pk: (row, reason) for row, reason in found if reason}
     jobs = _stop(over or _makes_room([row for row in rows if row.native_id in used], used))
     until = monotonic() + STOPPING
     for job in jobs:
         work.outcome(job, max(until - monotonic(), 0))
-    _measure([row for row, _ in over.values() if not was_full[row.pk]])
+    _measure([row for row, _ in over.values() if not (was_full[row.pk] or _uncounted)])
     return len(jobs)
+
+
+def _all_together() -> Mapping[str, int] | None:
+    """One call for all; None where somebody's files take it too long, or did at the last look."""
+    if not _uncounted:
+        try:
+            return get_engine().disk_use()
+        except TimedOut:
+            log.warning("What sandboxes have written takes too long to count; each is counted alone.")
+    return None
+
+
+def _each_alone(rows: Iterable[Sandbox]) -> dict[str, int]:
+    """So that who has very many files hides nobody else; who cannot be counted twice in a row is full."""
+    found: dict[str, int] = {}
+    slow: dict[str, int] = {}
+    there = [row for row in rows if row.native_id]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for row, used in zip(there, threads.map(_alone, [row.native_id for row in there]), strict=True):
+            if used is not None:
+                found[row.native_id] = used
+            else:
+                slow[row.native_id] = _uncounted.get(row.native_id, 0) + 1
+    found |= {row.native_id: row.disk for row in there if slow.get(row.native_id, 0) > 1}
+    _uncounted.clear()
+    _uncounted.update(slow)
+    return found
+
+
+def _alone(native_id: str) -> int | None:
+    try:
+        return get_engine().disk_use_of(native_id, ALONE)
+    except TimedOut:
+        return None
+    except NotFound:
+        return 0
+
+
+def _why(row: Sandbox, used: int) -> str:
+    """Why it is to be stopped, or ""."""
+    why = _look(row, used)
+    return UNCOUNTED if why and row.native_id in _uncounted else why
 
 
 def _look(row: Sandbox, used: int) -> str:

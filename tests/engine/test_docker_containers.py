@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from requests.exceptions import ReadTimeout
 
 from sandboxes.engine import containers, seccomp
 from sandboxes.engine.base import (
@@ -19,8 +20,9 @@ from sandboxes.engine.base import (
     EngineError,
     Mismatch,
     NotFound,
+    TimedOut,
 )
-from sandboxes.engine.docker_engine import DockerEngine
+from sandboxes.engine.docker_engine import Client, DockerEngine
 from sandboxes.engine.hardening import ImageFacts, create_config, differences
 from tests.engine.helpers import INSTALL, MIB, Sandboxes, run, together
 from tests.fakes.engine import STARTER
@@ -284,6 +286,25 @@ def test_the_engine_counts_what_was_written(real: Sandboxes):
     assert real.engine.disk_use()[other] < MIB
     run(real.engine, one, "rm", "/workspace/f")
     assert real.engine.disk_use()[one] < MIB
+
+
+def test_it_counts_one_alone_and_says_when_that_takes_too_long(
+    real: Sandboxes, monkeypatch: pytest.MonkeyPatch
+):
+    one = real.running()
+    run(real.engine, one, "dd", "if=/dev/zero", "of=/workspace/f", "bs=1M", "count=5")
+    assert 5 * MIB <= real.engine.disk_use_of(one, 10) < 6 * MIB
+    plain = Client._get
+
+    def slow(self: Client, url: str, **kwargs: Any) -> Any:
+        if "size" in (kwargs.get("params") or {}):
+            raise ReadTimeout("counting")
+        return plain(self, url, **kwargs)
+
+    monkeypatch.setattr(Client, "_get", slow)
+    with pytest.raises(TimedOut):
+        real.engine.disk_use_of(one, 10)
+    assert real.engine.health.unreachable_since is None
 
 
 def test_it_counts_stopped_ones_where_it_is_asked_to(real: Sandboxes):

@@ -33,6 +33,7 @@ from sandboxes.engine.base import (
     PullProgress,
     Reach,
     StatsSample,
+    TimedOut,
     Unreachable,
 )
 from sandboxes.engine.files import repack
@@ -125,10 +126,18 @@ class FakeEngine(Machinery):
 
     def disk_use(self, stopped: bool = False) -> Mapping[str, int]:
         self._call("disk_use", None)
+        if self.many_files & self.containers.keys():
+            raise TimedOut("This took too long.")
         up = (Status.RUNNING, Status.PAUSED)
         with self._lock:
             found = self.containers.items()
             return {native_id: one.written for native_id, one in found if stopped or one.state.status in up}
+
+    def disk_use_of(self, native_id: str, seconds: float) -> int:
+        self._call("disk_use_of", native_id)
+        if native_id in self.many_files:
+            raise TimedOut("This took too long.")
+        return self._get(native_id).written
 
     def written(self, native_id: str) -> int:
         """What a test put into the container's ``passed``."""

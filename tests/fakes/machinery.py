@@ -77,6 +77,7 @@ class Machinery:
         self.sample: Callable[[str, int], StatsSample] = default_sample
         self.reached = Reach(host=False, metadata=False)
         self.runtimes: tuple[str, ...] = ()
+        self.many_files: set[str] = set()
         self.files: tuple[int | None, int | None] = (None, None)
         self.closed = False
         self._numbers = itertools.count(1)

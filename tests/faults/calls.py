@@ -57,7 +57,7 @@ CLOSED = (
     row("GET", "/containers/json", limit="-1", all="[01]", size="[01]", trunc_cmd="[01]",
         filters=r"\{" + OURS),
     row("POST", "/containers/create", "*", name=r"sandbox-sb_\w+"),
-    row("GET", f"(?:{CONTAINER}|/containers/sandbox-sb_\\w+)/json"),
+    row("GET", f"(?:{CONTAINER}|/containers/sandbox-sb_\\w+)/json", size="True"),
     row("POST", f"{CONTAINER}/start"),
     row("POST", f"{CONTAINER}/stop", t=r"\d+"),
     row("POST", f"{CONTAINER}/kill", signal="SIGTERM"),

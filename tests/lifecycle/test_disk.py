@@ -21,6 +21,7 @@ def every_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "MEASURE_EVERY", 0)
     monkeypatch.setattr(cleanup, "_measuring", cleanup.Every(0))
     monkeypatch.setattr(host, "KEPT", 0)
+    monkeypatch.setattr(disk, "_uncounted", {})
 
 
 def writes(engine: FakeEngine, sandbox: Sandbox, percent: int) -> Sandbox:
@@ -199,6 +200,46 @@ def test_an_engine_that_does_not_say_stops_nobody(engine, running):
     assert cleanup.run_round().error == "away"
     running.refresh_from_db()
     assert (running.status, running.disk_percent) == (Status.RUNNING, 50)
+
+
+def test_who_has_too_many_files_hides_nobody_and_is_full_the_second_time(engine, launch):
+    """The engine counts file by file, and all in one call."""
+    many, other, calm = (launch(name=name) for name in ("many", "other", "calm"))
+    engine.many_files = {many.native_id}
+    engine.containers[other.native_id].written = 3 * GIB
+    assert disk.watch() == 1
+    other.refresh_from_db()
+    assert other.status_reason.startswith("it has written 3 GB")
+    assert disk.watch() == 1
+    many.refresh_from_db()
+    calm.refresh_from_db()
+    assert (many.status, calm.status) == (Status.STOPPED, Status.RUNNING)
+    assert many.status_reason == disk.UNCOUNTED
+    assert (disk.watch(), disk._uncounted) == (0, {}), "the rest is counted"
+    engine.many_files.clear()
+    engine.calls.clear()
+    assert disk.watch() == 0
+    assert [name for name, _ in engine.calls if "disk_use" in name] == ["disk_use"], "all together again"
+
+
+def test_a_slow_engine_is_nobodys_fault(engine, running):
+    engine.many_files = {running.native_id}
+    assert disk.watch() == 0
+    engine.fail["disk_use_of"] = Unreachable("slow")
+    for _ in range(3):
+        with pytest.raises(Unreachable):
+            disk.watch()
+    running.refresh_from_db()
+    assert running.status == Status.RUNNING
+
+
+def test_once_is_not_enough(engine, running):
+    engine.many_files = {running.native_id}
+    assert disk.watch() == 0
+    engine.many_files.clear()
+    assert (disk.watch(), disk.watch()) == (0, 0)
+    running.refresh_from_db()
+    assert running.status == Status.RUNNING
 
 
 # -- the host -----------------------------------------------------------------------------------
