@@ -3,7 +3,7 @@
 The engine has no quota per container here, so the cleanup loop looks every few seconds: whoever has
 written most of what they may is warned, and who has written more is stopped. The engine counts what is
 on the tree of files: what was deleted and is still open takes room that is seen at the host only, so
-below its floor running sandboxes are stopped one by one. Strict sandboxes write to memory only.
+below half of its floor running sandboxes are stopped one by one. Strict sandboxes write to memory only.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ UNCOUNTED = (
 )
 _uncounted: dict[str, int] = {}
 """Native ids of those that could not be counted at the last look: how often in a row."""
+LAST = 0.5
+"""Below this part of the host's floor running ones are stopped: at the floor itself nothing new begins, and a
+class at work goes on."""
 CROWDED = "the server's disk is nearly full"
 """So begins the reason of one that was stopped to make room at the host."""
 STOPPING = 10.0
@@ -142,7 +145,7 @@ def _makes_room(rows: list[Sandbox], used: Mapping[str, int]) -> dict[str, tuple
 
     One a look: then it is seen what that has freed.
     """
-    figures = host.shortage(kept=0) if rows else ""
+    figures = host.shortage(kept=0, part=LAST) if rows else ""
     if not figures:
         return {}
     unseen = {row.pk: max(_written(row) - used[row.native_id], 0) for row in rows}
