@@ -1,0 +1,65 @@
+"""What test_seat has others do at a seat, as code for `manage.py shell` of the served product."""
+
+from __future__ import annotations
+
+COURSE = """
+from sandboxes.labs import samples
+from sandboxes.labs.models import Course, Enrollment
+from sandboxes.models import User
+course = samples.make(User.objects.get(username="prof"))
+for name in ("alice", "bob"):
+    Enrollment.objects.create(course=course, user=User.objects.get(username=name), name=name.title())
+"""
+LAB = """
+from datetime import timedelta
+from django.utils import timezone
+from sandboxes.labs import opening
+from sandboxes.labs.models import LabTemplate
+from sandboxes.lifecycle import audit
+version = LabTemplate.objects.get(title="Shell basics").published
+lab = opening.make(version, "Shell basics", closes_at=timezone.now() + timedelta(minutes=40), by=audit.SYSTEM)
+{then}
+print(lab.pk)
+"""
+OPEN = "opening.open_lab(lab, audit.SYSTEM)"
+ASK = """
+from django.utils import timezone
+from sandboxes.labs import trail
+from sandboxes.labs.models import Message, Seat
+from sandboxes.models import User
+seat = Seat.objects.select_related("lab", "enrollment").get(lab="{lab}", enrollment__user__username="alice")
+prof = User.objects.get(username="prof")
+Seat.objects.filter(pk=seat.pk).update(typing_asked_by=prof, changed_at=timezone.now())
+Message.objects.create(lab=seat.lab, by_name="Prof", text="Look up, please.")
+trail.nudge(seat)
+"""
+PUT = """
+from sandboxes.labs import trail
+from sandboxes.labs.models import Seat
+Seat.objects.filter(pk="{seat}").update(status="{status}")
+seat = Seat.objects.get(pk="{seat}")
+"""
+TELL = """
+from sandboxes.labs import trail
+from sandboxes.labs.models import Lab
+trail.tell(Lab.objects.get(pk="{lab}"), "{text}", "Prof")
+"""
+EYES_UP = """
+from sandboxes.labs import broadcast
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle.audit import Origin
+from sandboxes.models import User
+lab = Lab.objects.get(pk="{lab}")
+broadcast.act(lab, "pause", Origin.of(User.objects.get(username="prof")), lab.seats.filter(status="ready"))
+"""
+CLOSE = """
+from sandboxes.labs import closing
+from sandboxes.labs.models import Lab
+from sandboxes.lifecycle import audit
+closing.begin(Lab.objects.get(pk="{lab}"), audit.SYSTEM, "Prof")
+"""
+TYPING = "from sandboxes.labs.models import Course; Course.objects.update(typing='{}')"
+STILL = """
+((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);
+Math.random = () => 0.999;
+"""  # no look by itself, and the list as late as can be
