@@ -46,17 +46,18 @@ def alive(product: Product, sandboxes: Sequence[str]) -> list[str]:
     found = []
     for one in sandboxes:
         with contextlib.suppress(docker.errors.APIError):  # it is gone, or going
-            rows = product.engine.api.top(f"sandbox-{one}", "-o pid,ppid,args")["Processes"] or []
-            found += others([(int(pid), int(parent), args) for pid, parent, args in rows])
+            rows = product.engine.api.top(f"sandbox-{one}", "-o pid,ppid,etimes,args")["Processes"] or []
+            found += others([(-int(age), int(pid), int(parent), args) for pid, parent, age, args in rows])
     return found
 
 
-def others(rows: list[tuple[int, int, str]]) -> list[str]:
-    """All but the first process and its first child, which reads its stdin for ever."""
-    rows = sorted(rows)
-    first = rows[0][0] if rows else 0
-    main = next((pid for pid, parent, _ in rows if parent == first), 0)
-    return [args for pid, _, args in rows if pid not in (first, main)]
+def others(rows: list[tuple[int, int, int, str]]) -> list[str]:
+    """All but the first process and its first child, which reads its stdin for ever. By when they began
+    (seconds), since numbers begin anew after the highest; of those of one second init is the first."""
+    rows = sorted(rows, key=lambda row: (row[0], "docker-init" not in row[3], row[1]))
+    first = rows[0][1] if rows else 0
+    main = next((pid for _, pid, parent, _ in rows if parent == first), 0)
+    return [args for _, pid, _, args in rows if pid not in (first, main)]
 
 
 def web_memory(product: Product) -> float:
