@@ -7,13 +7,16 @@ LARGEST bytes is refused: daphne writes all of it to disk first, whoever sends i
 
 A socket is read no faster than INPUT bytes a second: daphne would keep whatever comes until somebody
 has time for it. Nor is anything sent on one whose client does not read: who sends waits, and after
-SANDBOX_CLIENT_PATIENCE seconds without room it is closed.
+SANDBOX_CLIENT_PATIENCE seconds in which none was taken it is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import sys
+import termios
 import time
 from typing import Any
 
@@ -66,7 +69,7 @@ class Outflow:
         self.transport = transport
         self.room = asyncio.Event()
         self.room.set()
-        self.since = 0.0
+        self.since, self.left = 0.0, 0
         self.timer: asyncio.TimerHandle | None = None
         transport.unregisterProducer()  # of the request that this was
         transport.registerProducer(self, True)
@@ -78,8 +81,25 @@ class Outflow:
     def pauseProducing(self) -> None:
         self.room.clear()
         self.since = time.monotonic()
+        self._wait()
+
+    def _wait(self) -> None:
+        self.left = self._unread()
         later = asyncio.get_running_loop().call_later  # twisted runs on it
-        self.timer = later(settings.SANDBOX_CLIENT_PATIENCE, self.transport.abortConnection)
+        self.timer = later(settings.SANDBOX_CLIENT_PATIENCE, self._look)
+
+    def _look(self) -> None:
+        """Who reads slowly is not who does not read."""
+        if self._unread() < self.left:
+            self._wait()
+        else:
+            self.transport.abortConnection()
+
+    def _unread(self) -> int:
+        """Bytes that are here, or in the kernel and not yet with the client."""
+        here = len(self.transport.dataBuffer) - self.transport.offset + self.transport._tempDataLen
+        kernel = fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        return int(here) + int.from_bytes(kernel, sys.byteorder)
 
     def resumeProducing(self) -> None:
         self.stopProducing()
