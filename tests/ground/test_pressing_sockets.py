@@ -138,17 +138,3 @@ async def test_who_reads_late_gets_all_of_it(served: tuple[str, int]) -> None:
         while isinstance(got := await asyncio.wait_for(one.recv(), 60), bytes):
             size += len(got)
     assert (size, got) == (FLOOD, "done")
-
-
-async def test_who_reads_slowly_is_not_who_does_not_read(served: tuple[str, int]) -> None:
-    """There is no room for longer than patience lasts, but each time something was taken."""
-    async with line(served) as one:
-        await one.send("flood")
-        size, end = 0, time.monotonic() + 3 * PATIENCE
-        while time.monotonic() < end:
-            size += len(await asyncio.wait_for(one.recv(), 60))
-            await asyncio.sleep(PATIENCE / 8)
-        assert size < FLOOD / 2
-        while isinstance(got := await asyncio.wait_for(one.recv(), 60), bytes):
-            size += len(got)
-    assert (size, got) == (FLOOD, "done")
