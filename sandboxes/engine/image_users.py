@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from typing import Any
 
 from .base import ContainerSpec, EngineError, NotFound, Unsupported
 from .connection import CALL, WORK, Connection
@@ -69,11 +70,10 @@ class ImageUsers:
     @contextmanager
     def _unused(self, image: ImageFacts) -> Iterator[str]:
         """A container of the image that is never started, and gone afterwards."""
-        name = f"sb_probe{secrets.token_hex(4)}"
-        spec = ContainerSpec(name, image.id, memory=16 << 20, cpus=0.5, pids=32, workdir="/")
+        spec = throwaway(image.id, workdir="/")
         with self.connection.control(WORK) as api:
             config = create_config(spec, self.install, image, "none")
-            native_id = str(api.create_container_from_config(config, f"sandbox-{name}")["Id"])
+            native_id = str(api.create_container_from_config(config, f"sandbox-{spec.sandbox_id}")["Id"])
         try:
             yield native_id
         finally:
@@ -96,6 +96,12 @@ class ImageUsers:
                 api._raise_for_status(found)  # what is in it is not wanted
             return True
         return False
+
+
+def throwaway(image: str, **wishes: Any) -> ContainerSpec:
+    """What the product makes for itself for a moment; left over, it is an orphan like any other."""
+    name = f"sb_probe{secrets.token_hex(4)}"
+    return ContainerSpec(name, image, memory=16 << 20, cpus=0.5, pids=32, **wishes)
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
-from .base import ContainerSpec, EngineError, Reach, Unsupported
+from .base import EngineError, Reach, Unsupported
 from .containers import Containers
 from .exec_stream import Execs
+from .image_users import throwaway
 
 METADATA = "169.254.169.254"
 PORTS = "22 2375 39999"
@@ -63,7 +63,7 @@ class Probing(Containers, Execs):
 
     def _said(self, image: str, gateway: str, port: str) -> list[str]:
         """What the probe says, word by word."""
-        native_id = self.create(_spec(image))
+        native_id = self.create(throwaway(image, network="internet"))
         try:
             self.start(native_id)
             argv = ["sh", "-c", _LINE, "probe", gateway, port, METADATA, PORTS]
@@ -77,11 +77,6 @@ class Probing(Containers, Execs):
         with self.connection.control(reading=True) as api:
             found = next(one for one in api.networks(names=[self.network]) if one["Name"] == self.network)
             return str(found["IPAM"]["Config"][0]["Gateway"])
-
-
-def _spec(image: str) -> ContainerSpec:
-    marked = f"sb_probe{secrets.token_hex(4)}"
-    return ContainerSpec(marked, image, memory=16 << 20, cpus=0.5, pids=32, network="internet")
 
 
 @contextmanager

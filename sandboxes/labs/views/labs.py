@@ -68,7 +68,6 @@ def context_of(request: Request, lab: Lab) -> dict[str, Any]:
     return {
         "lab": lab, "course": lab.course, "seats": rows, "counts": counts,
         "saved": any(seat.saved_name for seat in rows), "progress": Progress(counts),
-        "has_saved": any(seat.saved_name for seat in rows),
         "missing": 0 if lab.is_trial else missing, "may_act": gate.can(request.user, lab.course, gate.ACT),
         "may_manage": gate.can(request.user, lab.course, gate.MANAGE),
         "plan": opening.plan(lab) if lab.status == LabStatus.PLANNED else None, "discarded": DISCARDED,
