@@ -52,6 +52,12 @@ def reconcile(states: Sequence[ContainerState], at: datetime) -> Counter[str]:
     return +counts
 
 
+def before_serving() -> Counter[str]:
+    """Take over what happened while nothing of ours ran. Raises EngineError: then the loop will do it."""
+    at = timezone.now()
+    return reconcile(get_engine().list(), at)
+
+
 def _put_right(row: Sandbox | None, state: ContainerState, at: datetime) -> str:
     """What was done about a container: accepted, orphan or nothing ("")."""
     if row is None:

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from sandboxes.engine.base import Unreachable
+from sandboxes.engine.base import ContainerSpec, Unreachable
 from sandboxes.lifecycle import work
 from sandboxes.models import Event, Image, Sandbox, Status, User
 
@@ -87,6 +87,30 @@ def test_engine_that_is_away_costs_a_warning_and_no_more(engine):
     said = say("bootstrap")
     assert "no starter image yet: The engine does not answer." in said
     assert LINK.search(said)
+
+
+@pytest.mark.django_db
+def test_nobody_is_served_what_changed_while_nothing_of_ours_ran(engine, running, settings):
+    """The host was restarted: one has ended, one is there that nobody knows."""
+    settings.SANDBOX_ORPHAN_GRACE = 0
+    engine.kill_by_hand(running.native_id)
+    orphan = engine.create(ContainerSpec("sb_nobodys", running.image_reference, 1 << 26, 1, 64))
+    said = say("bootstrap")
+    assert "records put right by what the engine has: accepted 1, orphans 1" in said
+    running.refresh_from_db()
+    assert (running.status, running.exit_code) == (Status.STOPPED, 137)
+    assert orphan not in {one.native_id for one in engine.list()}
+    assert Event.objects.filter(action="engine.exit", sandbox_id=running.pk).exists()
+    assert "put right" not in say("bootstrap")
+
+
+@pytest.mark.django_db
+def test_records_stay_as_they_are_while_the_engine_is_away(engine, running):
+    engine.kill_by_hand(running.native_id)
+    engine.away = Unreachable("The engine does not answer.")
+    assert "records are not compared with the engine yet: The engine" in say("bootstrap")
+    running.refresh_from_db()
+    assert running.status == Status.RUNNING
 
 
 # --- signin_link -------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 
 from sandboxes.engine.base import EngineError
-from sandboxes.lifecycle import images, people, snapshots
+from sandboxes.lifecycle import images, people, reconcile, snapshots
 from sandboxes.management.origin import console
 from sandboxes.models import User
 
@@ -18,7 +18,7 @@ BASE_URL = "http://127.0.0.1:8000"
 
 
 class Command(BaseCommand):
-    """Database, catalogue, starter image, first admin."""
+    """Database, catalogue, starter image, records as the engine has it, first admin."""
 
     help = "Prepare the database, the image catalogue, the starter image and the first admin."
 
@@ -31,6 +31,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         images.seed_catalogue(console())
         self.build_starter(images.ensure_starter)
+        self.look_at_the_engine()
         admin = first_admin()
         if admin.last_login is None:
             path = people.signin_link(admin, console())
@@ -43,6 +44,17 @@ class Command(BaseCommand):
             ensure()
         except EngineError as error:
             self.stderr.write(f"bootstrap: no starter image yet: {error}")
+
+    def look_at_the_engine(self) -> None:
+        """Nobody is shown as running what ended while the host was down; without an engine pages say so."""
+        try:
+            found = reconcile.before_serving()
+        except EngineError as error:
+            self.stderr.write(f"bootstrap: records are not compared with the engine yet: {error}")
+            return
+        if found:
+            counts = ", ".join(f"{name} {count}" for name, count in sorted(found.items()))
+            self.stdout.write(f"bootstrap: records put right by what the engine has: {counts}")
 
 
 @transaction.atomic
