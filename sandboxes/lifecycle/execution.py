@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -288,9 +288,14 @@ def sentence(code: int, command: Command) -> str:
 
 
 def _memory_ran_out(command: Command) -> bool:
-    """Whether the kernel ended something in its sandbox while it ran."""
+    """Whether the kernel ended something in its sandbox while it ran.
+
+    The line may be older than what we know of its start: that is written once it runs, and a line stands
+    for all of so many seconds.
+    """
+    since = (command.started_at or command.created_at) - timedelta(seconds=truth.OOM_SECONDS)
     seen = Event.objects.filter(sandbox_id=command.sandbox_id, action="sandbox.oom")
-    return seen.filter(at__gte=command.started_at or command.created_at).exists()
+    return seen.filter(at__gte=since).exists()
 
 
 # -- its record ---------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ LOST = "lost: its container is gone"
 REMOVED_OUTSIDE = "removed outside Sandboxes"
 KILL, TERM = 137, 143
 """Exit codes of a process that was ended by signal 9 or 15."""
+OOM_SECONDS = 10
+"""The kernel may end many processes in a row; one line on record for so many seconds."""
 
 
 def status_of(state: ContainerState) -> Status | None:

@@ -68,8 +68,6 @@ OUT_OF, INTO = "archive-path", "extract-to-dir"
 SLACK = timedelta(seconds=0.5)
 """How far the engine's clock and ours, and a call and its event, may be apart."""
 AGAIN = 1.5
-OOM_SECONDS = 10
-"""The kernel may end many processes in a row; one line on record for so many seconds."""
 ENDING_SIGNALS = {"2", "9", "15", "SIGINT", "SIGKILL", "SIGTERM"}
 
 
@@ -231,7 +229,7 @@ def _memory_ran_out(event: EngineEvent) -> None:
     if row is None:
         return
     at = _time(event)
-    key = f"oom-{event.native_id[:12]}-{int(event.at) // OOM_SECONDS}"
+    key = f"oom-{event.native_id[:12]}-{int(event.at) // truth.OOM_SECONDS}"
     reason = truth.out_of_memory(row, "a process")
     with transaction.atomic():
         if audit.record(

@@ -90,10 +90,18 @@ def test_exit_codes_are_explained_where_they_mean_something(run, engine, code, r
     assert (command.status, command.exit_code, command.reason) == (CommandStatus.EXITED, code, reason)
 
 
-def test_a_command_killed_for_memory_says_so(run, engine, running):
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        (-60, "out of memory: it was ended at its 512 MB limit"),
+        (3, "out of memory: it was ended at its 512 MB limit"),  # it was killed before its start was written
+        (60, "ended by signal KILL"),
+    ],
+)
+def test_a_command_killed_for_memory_says_so(run, engine, running, seconds, reason):
     engine.scripts[("sh",)] = Script(code=137)
-    audit.record("sandbox.oom", audit.ENGINE, running, at=moments_ago(seconds=-60))
-    assert run("x").reason == "out of memory: it was ended at its 512 MB limit"
+    audit.record("sandbox.oom", audit.ENGINE, running, at=moments_ago(seconds=seconds))
+    assert run("x").reason == reason
 
 
 def test_the_kernel_s_word_may_come_after_the_end(run, engine, running):
