@@ -29,18 +29,30 @@ def has_grown(sandbox: Sandbox) -> bool:
     return is_full(sandbox) and sandbox.status_reason.startswith(GREW)
 
 
+def refusal(sandbox: Sandbox, action: str, user_id: int | None) -> str:
+    """Why this person may not have it write, as far as that is its own doing; "" where they may.
+
+    What is refused is not offered either.
+    """
+    if action not in WRITES or not is_full(sandbox):
+        return ""
+    if action != "start":
+        figures = (
+            f"{format_size(sandbox.disk_used or 0)} written, and it may write {format_size(sandbox.disk)}"
+        )
+        then = "Stop it and start it: then it has two minutes to delete files."
+        return f"{sandbox.name} is full: {figures}. {then}"
+    if has_grown(sandbox) and user_id == sandbox.owner_id:
+        grew = f"{sandbox.name} was full, and wrote more when it was started to delete files"
+        return f"{grew}, so you cannot start it again. Remove it, or ask an admin to start it."
+    return ""
+
+
 def check(sandbox: Sandbox, action: str, origin: audit.Origin) -> None:
     """Raise Refused where a person may not have this one write now. The loops may: they save, and end."""
     if origin.kind != "user" or action not in WRITES:
         return
     host.check_disk()
-    row = transitions.fresh(sandbox.pk) or sandbox
-    if not is_full(row):
-        return
-    if action != "start":
-        figures = f"{format_size(row.disk_used or 0)} written, and it may write {format_size(row.disk)}"
-        then = "Stop it and start it: then it has two minutes to delete files."
-        raise Refused("", f"{row.name} is full: {figures}. {then}")
-    if has_grown(row) and origin.user_id == row.owner_id:
-        grew = f"{row.name} was full, and wrote more when it was started to delete files"
-        raise Refused("", f"{grew}, so you cannot start it again. Remove it, or ask an admin to start it.")
+    why = refusal(transitions.fresh(sandbox.pk) or sandbox, action, origin.user_id)
+    if why:
+        raise Refused("", why)

@@ -10,9 +10,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from sandboxes.engine import get_engine
-from sandboxes.lifecycle import endings, usage
+from sandboxes.lifecycle import endings, fullness, usage
 from sandboxes.lifecycle.transitions import TABLE, Transition, allowed
-from sandboxes.models import Command, CommandStatus, Sandbox, Status
+from sandboxes.models import Command, CommandStatus, Sandbox, Status, User
 from sandboxes.units import format_duration
 
 from .icons import mark
@@ -42,32 +42,33 @@ class Offer:
     rest: list[Transition] = field(default_factory=list)
 
 
-def offers(sandbox: Sandbox) -> Offer:
+def offers(sandbox: Sandbox, user: User) -> Offer:
     """The acts for a row of the list."""
-    rows = possible(sandbox)
+    rows = possible(sandbox, user)
     likely = NEXT.get(Status(sandbox.status))
     first = next((row for row in rows if row.action == likely), None)
     terminal = sandbox.status == Status.RUNNING and not sandbox.pending
     return Offer(first, terminal, [], [row for row in rows if row is not first])
 
 
-def header_offers(sandbox: Sandbox) -> Offer:
+def header_offers(sandbox: Sandbox, user: User) -> Offer:
     """The acts for the head of its page: up to three in sight, the rest in the menu."""
-    rows = possible(sandbox)
+    rows = possible(sandbox, user)
     front = sorted((row for row in rows if row.action in FORWARD), key=lambda row: FORWARD.index(row.action))
     if sandbox.status == Status.QUEUED:
         front = rows
     return Offer(front=front, rest=[row for row in rows if row not in front])
 
 
-def possible(sandbox: Sandbox) -> list[Transition]:
-    """What the table allows and the engine can do."""
+def possible(sandbox: Sandbox, user: User) -> list[Transition]:
+    """What the table allows, the engine can do, and is not refused this person for what it has written."""
     can: Any = None
     try:
         can = get_engine().capabilities
     except Exception:
         can = None  # not to be known now; the act itself will say
-    return [row for row in allowed(sandbox) if not row.capability or getattr(can, row.capability, True)]
+    rows = [row for row in allowed(sandbox) if not row.capability or getattr(can, row.capability, True)]
+    return [row for row in rows if not fullness.refusal(sandbox, row.action, user.pk)]
 
 
 def label(row: Transition, sandbox: Sandbox) -> str:

@@ -35,6 +35,7 @@ register.filter("sandboxes_limit", quotas.sandboxes_limit)
 register.filter("kept_in_memory", strictness.told)
 register.filter("use", idle.told)
 register.filter("has_grown", fullness.has_grown)
+register.filter("is_full", fullness.is_full)
 register.filter("sentence", event_words.sentence)
 register.filter("memory_limit", quotas.memory_limit)
 

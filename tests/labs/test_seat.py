@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from sandboxes.labs import closing, files, opening, progress, seats
 from sandboxes.labs.models import Seat, SeatStatus
-from sandboxes.models import Event, User
+from sandboxes.models import Event, Sandbox, User
 from tests.pages.conftest import HTMX, browser, text
 
 from .conftest import PROF, enroll, rounds
@@ -186,6 +186,16 @@ def test_a_closed_seat_offers_the_saved_files_or_says_why_not(open_lab, seat, al
     assert "was not running any more" in page
     assert "Download" not in page
     assert "Raise hand" not in page
+
+
+@pytest.mark.parametrize(("reason", "may"), [("it was full and wrote more: 4 GB", False), ("by alice", True)])
+def test_a_stopped_one_offers_a_start_where_its_student_may(seat, alice, reason, may):
+    mine = seat(alice)
+    full = {"disk": 1 << 30, "disk_used": 4 << 30}
+    Sandbox.objects.filter(pk=mine.sandbox_id).update(status="stopped", status_reason=reason, **full)
+    stage = text(browser(alice).get(url("part", mine, "stage")))
+    assert ("Start</button>" in stage) == may
+    assert ("So you cannot start it again: raise your hand" in stage) != may
 
 
 def test_the_key_changes_when_there_is_another_sandbox(seat, alice):

@@ -161,6 +161,38 @@ def test_buttons_come_by_capability(row, engine, as_alice):
     assert "Pause</button>" not in text(as_alice.get(url(row(), "part", "header")))
 
 
+GREW = {"status": "stopped", "disk": 2 << 30, "disk_used": 4 << 30,
+        "status_reason": "it was full and wrote more: 4 GB, and may write 2 GB"}  # fmt: skip
+
+
+def test_what_its_owner_cannot_start_any_more_offers_no_start_but_says_what_helps(row, as_alice, as_prof):
+    one = row(**GREW)
+    places = [url(one, "part", "header"), url(one, "part", "stage"), f"/sandboxes/rows/?id={one.pk}"]
+    for place in places:
+        assert "Start</button>" not in text(as_alice.get(place))
+        assert "Start</button>" in text(as_prof.get(place))
+    assert not as_alice.post(url(one, "start"), follow=True).context["sandbox"].pending
+    told = text(as_alice.get(url(one, "part", "stage")))
+    assert "So you cannot start it again: remove it, or ask an admin to start it" in told
+    assert "Remove</button>" in told
+
+
+def test_one_that_was_full_once_is_offered_its_two_minutes(row, as_alice):
+    stage = url(row(**GREW | {"status_reason": "it has written 4 GB, and may write 2 GB"}), "part", "stage")
+    told = text(as_alice.get(stage))
+    assert "Start</button>" in told
+    assert "Started again it has two minutes in which to delete files." in told
+
+
+def test_a_full_one_that_is_paused_or_runs_is_offered_nothing_that_is_refused(row, as_alice):
+    paused = row(**GREW | {"status": "paused", "status_reason": ""})
+    told = text(as_alice.get(url(paused)))
+    assert "stop it and start it, then it has two minutes to delete files." in told
+    assert "Stop</button>" in told
+    for word in ("Resume", "Restart"):
+        assert f"{word}</button>" not in told
+
+
 def test_values_of_variables_are_shown_to_nobody(row, as_alice, as_prof):
     one = row(environment={"TOKEN": "s3cr3t-value"})
     for client in (as_alice, as_prof):
