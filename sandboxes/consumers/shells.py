@@ -16,10 +16,10 @@ from sandboxes.engine import get_engine
 from sandboxes.engine.base import EngineError
 from sandboxes.lifecycle import audit, terminals
 from sandboxes.lifecycle.refusals import Refused
-from sandboxes.live.ending import Ending, Hooks
+from sandboxes.live.ending import UNKNOWN, Ending, Hooks
 from sandboxes.live.lanes import Lanes
 from sandboxes.live.terminal import LiveTerminal
-from sandboxes.models import Outcome, Sandbox, Terminal
+from sandboxes.models import Event, Outcome, Sandbox, Terminal
 
 from . import usage
 from .presence import Presence
@@ -152,6 +152,7 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     try:
         await recording.open(origin, cols, rows)
         stream = await _begin(sandbox, record, cols, rows)
+        before = await off(terminals.before, record, origin)
         await off(terminals.opened, record, origin)
     except BaseException as error:
         recording.give_up()
@@ -164,10 +165,19 @@ async def open_shell(sandbox: Sandbox, name: str, origin: audit.Origin, cols: in
     shell.never_began = lambda: stream.never_began
     grace = settings.SANDBOX_LENT_TERMINAL_GRACE if sandbox.lent else settings.SANDBOX_TERMINAL_GRACE
     live = LiveTerminal(record.marker, stream, shell.hooks(), grace, recording.recorder)
-    live.record, live.recording = record, recording
+    live.record, live.recording, live.before = record, recording, _told(before)
     live.presence = Presence(live, origin, off)
     recording.live = live
     return live
+
+
+def _told(before: Event | None) -> dict[str, Any]:
+    """What pages are told of the shell before: when it was over, and why where there is more to say."""
+    if before is None:
+        return {}
+    why = before.reason.replace("This sandbox is being ", "This sandbox was ")
+    why = "" if why == UNKNOWN[1] else f"{why[:1].upper()}{why[1:].rstrip('.')}."
+    return {"before": {"at": before.at.isoformat(), "sentence": why}}
 
 
 async def _begin(sandbox: Sandbox, record: Terminal, cols: int, rows: int) -> Any:

@@ -146,6 +146,14 @@ def ended(terminal: Terminal, reason: str, origin: audit.Origin, outcome: Outcom
             _note(terminal, "end", origin, reason, outcome, duration=audit.since(terminal.opened_at), **facts)
 
 
+def before(terminal: Terminal, origin: audit.Origin) -> Event | None:
+    """How the shell of that name before it ended; None where there was none, or ``origin`` closed it."""
+    ends = Event.objects.filter(sandbox_id=terminal.sandbox_id, action="terminal.end")
+    last = ends.filter(detail__terminal=terminal.name).first()
+    is_known = last is not None and last.actor_kind == origin.kind and last.actor_id == origin.user_id
+    return None if is_known else last
+
+
 def kill(terminal: Terminal) -> bool:
     """End every process that its shell started; False when that is not possible now (paused, engine away)."""
     try:

@@ -76,6 +76,8 @@ class LiveTerminal:
         self.record: Any = None
         self.recording: Any = None
         self.presence: Any = None
+        self.before: dict[str, Any] = {}
+        """What its greeting says of the shell before it."""
         self._reader = self._do(self._run())
 
     # -- viewers ----------------------------------------------------------------------------------
@@ -106,7 +108,8 @@ class LiveTerminal:
     def _greeting(self, viewer: Viewer, start: int, resumed: bool) -> dict[str, Any]:
         return {"type": "attached", "shell": self.shell, "offset": start, "head": self.ring.head,
                 "resumed": resumed, "grace": round(self._grace), "viewers": len(self.viewers),
-                "cols": self.size[0], "rows": self.size[1]} | self.viewers.part_of(viewer)  # fmt: skip
+                "cols": self.size[0], "rows": self.size[1],
+                **self.viewers.part_of(viewer), **self.before}  # fmt: skip
 
     def detach(self, viewer: Viewer, sent_away: bool = False) -> None:
         """A viewer has left; the shell goes on for a while, for less where they may not come back."""

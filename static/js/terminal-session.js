@@ -1,5 +1,5 @@
 /* One named shell as this page has it: a screen, a socket, and the count of bytes between them. */
-import { duration } from "./format.js";
+import { clock, day, duration } from "./format.js";
 import { Socket } from "./socket.js";
 import { heard } from "./terminal-recording.js";
 import { isReport, muteQueries } from "./terminal-queries.js";
@@ -28,6 +28,7 @@ export class TerminalSession {
   #leader = false;
   #answers = false; // whether a program may hear of this page's mouse and focus
   #shell = ""; // which shell the offset counts in
+  #isFirst = true; // this page has had no shell here yet
   #received = null; // the byte that comes next from the socket
   #drawn = 0; // the byte that comes next on the screen
   #acked = 0;
@@ -182,6 +183,8 @@ export class TerminalSession {
     this.typing.begin(isSame || this.#received === null);
     if (!isSame) this.#begin(message.offset);
     if (isAnother) this.#tellOfAnother();
+    else if (this.#isFirst && message.before && !message.offset) this.#tellOfBefore(message.before);
+    this.#isFirst = false;
     this.#shell = message.shell ?? "";
     this.#head = message.head;
     this.#resize(message);
@@ -194,8 +197,19 @@ export class TerminalSession {
   #tellOfAnother() {
     const goesOn = this.grace ? `for ${duration(this.grace)} without a page, and ` : "";
     const text = `Your earlier shell was ended, and this is a new one: what was not saved is gone. A shell goes on ${goesOn}not beyond a restart of the server.`;
-    this.terminal.write(`\x1b[2m${text}\x1b[0m\r\n`);
+    this.#note(text);
     toast("warning", text, TOLD);
+  }
+
+  /* A page that is loaded anew, or later, finds a fresh shell where there was one before. */
+  #tellOfBefore({ at, sentence }) {
+    const then = new Date(at);
+    const when = day(then) === day(new Date()) ? clock(then) : `${day(then)}, ${clock(then)}`;
+    this.#note(`The shell before this one was over at ${when}. ${sentence}`.trim());
+  }
+
+  #note(text) {
+    this.terminal.write(`\x1b[2m${text}\x1b[0m\r\n`);
   }
 
   /* Bytes before `offset` are not to be had: the screen starts anew, in its place in the stream. */

@@ -66,6 +66,26 @@ def test_a_shell_that_did_not_outlast_the_gap_is_told_as_lost(
     expect(room.page.locator("#toasts")).to_contain_text("this is a new one: what was not saved is gone.")
 
 
+def test_a_fresh_shell_says_when_the_one_before_it_was_over_and_why(room: Room) -> None:
+    """To a page that is loaded whole; one that saw the end needs no word."""
+    room.run("exit 3")
+    expect(room.notice).to_contain_text("The shell has ended with exit code 3.")
+    room.page.reload()
+    room.ready()
+    told = re.compile(
+        r"The shell before this one was over at \d\d:\d\d\. The shell has ended with exit code 3\.\n"
+    )
+    wait_for(lambda: told.match(room.text()), room.text, page=room.page)
+    room.page.reload()
+    room.ready()
+    wait_for(lambda: told.match(room.text()), room.text, page=room.page)
+    room.run("exit")
+    room.notice.get_by_role("button", name="New shell").click()
+    room.ready().run("echo and-$((1+1))")
+    room.sees("\nand-2\n")
+    assert room.text().count("The shell before this one") == 1, room.text()
+
+
 def test_focus_reports_are_not_typed_by_a_replay(room: Room) -> None:
     """A page that comes back while a program wants focus reports must not type one for an old wish."""
     room.run("printf '\\033[?1004h'; cat -v")
