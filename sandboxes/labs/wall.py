@@ -1,8 +1,9 @@
 """The live wall: for each lab that somebody looks at, what changed on its tiles, once a second.
 
 A screen is computed once a second for all viewers, and only if its terminal said something; of a seat's
-terminals the one that spoke last is shown. The database is read when a nudge says so, and every few
-seconds anyway. Each viewer gets one frame a second at most. On the event loop only.
+terminals the one typed in last is shown, and another only once that is quiet. The database is read when a
+nudge says so, and every few seconds anyway. Each viewer gets one frame a second at most. On the event loop
+only.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ RELOAD = 2.0
 """Seconds after which the tiles are read again without a nudge: another process may have changed them."""
 
 
+QUIET = 5.0
+"""Seconds without a word after which a tile leaves a terminal for another that speaks."""
+
+
 class Viewer(Protocol):
     """A page that shows a wall."""
 
@@ -40,19 +45,22 @@ class Viewer(Protocol):
 
 
 class Seen:
-    """What one terminal showed last, and since when."""
+    """What one seat's tile showed last: of which of its terminals, and since when."""
 
     def __init__(self) -> None:
         self.key: tuple[str, int, tuple[int, int]] = ("", -1, (0, 0))
         self.lines: list[str] = []
         self.active_at: float | None = None
+        self.shell = ""
+        self.typed_at = 0.0
+        """When somebody had typed in any of them, as of the last look."""
 
     def look(self, shells: Sequence[LiveTerminal]) -> None:
-        """Draw the one that spoke last, if it is another or has said something since."""
-        live = max(shells, key=lambda one: one.ring.added_at, default=None)
-        if live is None:
+        """Draw the one that is shown, if it is another or has said something since."""
+        if not shells:
             return
-        self.active_at = live.ring.added_at or self.active_at
+        live = self._pick(shells)
+        self.active_at = max(one.ring.added_at for one in shells) or self.active_at
         key = (live.shell, live.ring.head, live.size)
         if key == self.key:
             return
@@ -60,6 +68,20 @@ class Seen:
         start = max(live.ring.start, live.ring.head - screen.BYTES)
         data = live.ring.read(start, screen.BYTES)
         self.lines = screen.last_lines(data, live.size, start > 0)
+
+    def _pick(self, shells: Sequence[LiveTerminal]) -> LiveTerminal:
+        """The one typed in last, else the oldest. It stays while it speaks, or none does."""
+        lately = time.time() - QUIET
+        speak = [one for one in shells if max(one.ring.added_at, one.typed_at) > lately]
+        now = next((one for one in shells if one.shell == self.shell), None)
+        typed = max(shells, key=lambda one: one.typed_at)
+        if now is not None and typed.typed_at > self.typed_at:
+            now = typed
+        elif now is None or (speak and now not in speak):
+            spoke_last = max(shells, key=lambda one: one.ring.added_at)
+            now = max(speak, key=lambda one: one.typed_at) if speak else spoke_last
+        self.shell, self.typed_at = now.shell, typed.typed_at
+        return now
 
 
 class Wall:
@@ -192,16 +214,18 @@ def screens(lab: Lab) -> dict[str, list[str]]:
         return {}
     boxes = [pk for pk in lab.seats.values_list("sandbox_id", flat=True) if pk]
     try:
-        return asyncio.run_coroutine_threadsafe(_screens(boxes), here.loop).result(1.0)
+        return asyncio.run_coroutine_threadsafe(_screens(lab.pk, boxes), here.loop).result(1.0)
     except Exception as error:
         log.debug("No screens for the page: %s", error)
         return {}
 
 
-async def _screens(boxes: list[str]) -> dict[str, list[str]]:
+async def _screens(lab: str, boxes: list[str]) -> dict[str, list[str]]:
+    """As the wall shows them to whoever looks at it already."""
     found, shells = {}, _shells()
+    known = _walls[lab].seen if lab in _walls else {}
     for pk in boxes:
-        seen = Seen()
+        seen = known.get(pk) or Seen()
         seen.look(shells.get(pk, ()))
         found[pk] = seen.lines
     return found

@@ -78,6 +78,8 @@ class LiveTerminal:
         self.presence: Any = None
         self.before: dict[str, Any] = {}
         """What its greeting says of the shell before it."""
+        self.typed_at = 0.0
+        """When somebody typed in it last, in seconds since the epoch."""
         self._reader = self._do(self._run())
 
     # -- viewers ----------------------------------------------------------------------------------
@@ -212,6 +214,7 @@ class LiveTerminal:
         if len(self._input) + len(data) > INPUT_BOUND:
             raise TooMuch
         self._lead(viewer)
+        self.typed_at = time.time()
         self._input += data
         if self.recorder is not None:
             self.recorder.typed(data)

@@ -176,7 +176,7 @@ async def test_the_wall_shows_what_is_typed(open_lab, alice, ines, open_socket, 
     assert frame["hands"] == 1
 
 
-async def test_the_wall_shows_the_shell_that_spoke_last(
+async def test_the_wall_shows_the_shell_that_was_typed_in_last(
     open_lab,
     alice,
     ines,
