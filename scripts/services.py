@@ -1,15 +1,17 @@
-"""A private PostgreSQL and Redis for tests, gone with whoever started them.
+"""A private PostgreSQL, Redis and nginx for tests, gone with whoever started them.
 
     python -m scripts.services install           Debian's packages, when root and missing
     python -m scripts.services run -- COMMAND    COMMAND with DATABASE_URL and REDIS_URL set
 
-Both listen on a unix socket in a fresh folder of the machine's temporary directory, since a
+The first two listen on a unix socket in a fresh folder of the machine's temporary directory, since a
 socket's path may have 107 characters at most and PostgreSQL refuses to run as root.
 """
 
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -25,7 +27,13 @@ from urllib.parse import quote
 from sandboxes.management.supervisor import die_with
 from scripts import debian
 
-PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server"}
+PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server", "nginx": "nginx-light",
+            "sqlite3": "sqlite3", "openssl": "openssl"}  # fmt: skip
+OWN_INSTANCES = ("postgresql", "redis-server", "nginx")
+"""What the packages start by themselves."""
+
+
+SBIN = ("/usr/sbin", "/sbin")
 
 
 class NotStarted(Exception):
@@ -33,10 +41,16 @@ class NotStarted(Exception):
 
 
 def find(program: str) -> str | None:
-    """The path of `postgres`, `initdb` or `redis-server`; Debian keeps the first two off the PATH."""
+    """The path of a program; Debian keeps PostgreSQL's off the PATH, and nginx off that of people."""
+    return shutil.which(
+        program, path=os.pathsep.join([*postgres_programs(), os.environ.get("PATH", ""), *SBIN])
+    )
+
+
+def postgres_programs() -> list[str]:
+    """Where Debian keeps `postgres`, `initdb` and the like, the newest first."""
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
-    path = os.pathsep.join([*map(str, reversed(versions)), os.environ.get("PATH", "")])
-    return shutil.which(program, path=path)
+    return [str(one) for one in reversed(versions)]
 
 
 def install() -> None:
@@ -47,8 +61,15 @@ def install() -> None:
     packages = [PACKAGES[program] for program in missing]
     print(f"services: installing {' and '.join(packages)} for the tests", flush=True)
     debian.install(*packages)
-    for package in packages:  # their own instances are not wanted
-        subprocess.run(["service", package, "stop"], capture_output=True, check=False)
+    for name in OWN_INSTANCES:
+        if any(package.startswith(name) for package in packages):
+            _keep_down(name)
+
+
+def _keep_down(name: str) -> None:
+    """A service that a package has started is not wanted: neither now nor after the next boot."""
+    for command in (["service", name, "stop"], ["update-rc.d", name, "disable"]):
+        subprocess.run(command, capture_output=True, check=False)
 
 
 @contextmanager
@@ -78,6 +99,34 @@ def redis() -> Iterator[str]:
         command += ["--save", "", "--dir", str(folder)]
         with _running(command, folder, who, signal.SIGTERM, ready=socket):
             yield f"unix://{socket}"
+
+
+@contextmanager
+def nginx(blocks: str) -> Iterator[Path]:
+    """Runs an nginx with these blocks of its `http` part; gives its folder, which has the log `access`.
+
+    A line of the log is: request id, address, status, path. As root it reads certificates as root, and
+    its workers are nobody, as Debian's are www-data.
+    """
+    with _folder("nobody") as (folder, _):
+        user = "" if os.geteuid() else f"user nobody {grp.getgrgid(pwd.getpwnam('nobody').pw_gid).gr_name};"
+        (folder / "conf").write_text(NGINX.format(user=user, folder=folder, blocks=blocks))
+        command = [str(find("nginx")), "-p", str(folder), "-e", "stderr", "-c", str(folder / "conf")]
+        with _running(command, folder, {"cwd": folder}, signal.SIGTERM, ready=folder / "pid"):
+            yield folder
+
+
+NGINX = """
+{user}
+daemon off; worker_processes 1; pid {folder}/pid; error_log stderr;
+events {{ worker_connections 256; }}
+http {{
+    client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    log_format told '$request_id $remote_addr $status $request_uri'; access_log {folder}/access told;
+{blocks}
+}}
+"""
 
 
 @contextmanager

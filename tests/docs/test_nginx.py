@@ -1,0 +1,116 @@
+"""The nginx block of docs/how-to/harden.md, run by a real nginx in front of the whole product."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from scripts import services
+from tests.docs.front import NAME, Front, Visitor, front, plain
+from tests.fakes.processes import wait_until
+from tests.faults.site import query
+
+pytestmark = pytest.mark.engine
+FLEET = "/ws/sandboxes/"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    services.install()
+    with front(tmp_path_factory.mktemp("product"), tmp_path_factory.mktemp("keys")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def alice(site: Front) -> Visitor:
+    """Signed in, from an address of her own."""
+    visitor = site.visitor("127.0.0.5")
+    assert visitor.sign_in("alice").place == (303, "/sandboxes/")
+    return visitor
+
+
+def test_without_tls_everything_leads_to_tls(site: Front):
+    assert plain(site.plain, "/sign-in/?next=/x") == (301, f"https://{NAME}/sign-in/?next=/x")
+
+
+def test_past_the_proxy_too_and_no_page_is_shown(site: Front):
+    assert plain(site.product.port, "/sign-in/") == (301, f"https://{NAME}/sign-in/")
+
+
+def test_browsers_are_told_to_stay_with_tls(site: Front):
+    answer = site.visitor().ask("GET", "/sign-in/")
+    assert answer.status == 200
+    assert "max-age=31536000" in answer.headers["Strict-Transport-Security"]
+
+
+def test_signing_in_works_and_its_cookies_go_by_tls_only(site: Front):
+    answer = site.visitor().sign_in("prof")
+    assert answer.place == (303, "/sandboxes/")
+    cookies = answer.headers.get_all("Set-Cookie")
+    assert {one.partition("=")[0] for one in cookies} == {"csrftoken", "sessionid", "known"}
+    assert all("; Secure" in one for one in cookies)
+
+
+def test_on_record_are_a_visitor_s_own_address_and_nginx_s_own_id_whatever_they_claim(site: Front):
+    answer = site.visitor("127.0.0.6").sign_in(
+        "bob", X_Forwarded_For="192.0.2.66", X_Request_ID="forged-0001"
+    )
+    at = ["127.0.0.6", "303"]
+    assert wait_until(lambda: any(row[1:] == at for row in site.logged("/sign-in/")), 20)
+    given = [row[0] for row in site.logged("/sign-in/") if row[1:] == at]
+    assert given == [answer.headers["X-Request-ID"]]
+    sql = (
+        "SELECT address, request_id FROM sandboxes_event WHERE action = 'user.sign_in' AND actor_name = 'bob'"
+    )
+    assert query(site.product, sql) == [("127.0.0.6", given[0])]
+
+
+def test_a_form_makes_a_sandbox_and_its_terminal_answers(site: Front, alice: Visitor):
+    page = alice.ask("GET", "/sandboxes/new/").text
+    image = re.search(r'name="image" value="([^"]+)"', page)
+    assert image
+    fields = {"name": "behind", "image": image[1], "memory": "128m", "pids": "128"}
+    answer = alice.post("/sandboxes/new/", "/sandboxes/new/", **fields)
+    pk = answer.place[1].rstrip("/").rpartition("/")[2]
+    sql = "SELECT status FROM sandboxes_sandbox WHERE id = ?"
+    assert wait_until(lambda: query(site.product, sql, pk) == [("running",)], 30), site.product.log()
+    with alice.socket(f"/ws/sandboxes/{pk}/terminals/main/?cols=80&rows=24", site.origin) as shell:
+        shell.send(b"echo thr''ough\r")
+        seen, until = b"", time.monotonic() + 20
+        while b"through" not in seen and time.monotonic() < until:
+            got = shell.recv(timeout=20)
+            seen += got if isinstance(got, bytes) else b""
+    assert b"through" in seen
+
+
+def test_sockets_open_for_this_scheme_name_and_port_alone(site: Front, alice: Visitor):
+    with alice.socket(FLEET, site.origin) as fleet:
+        assert fleet.recv(timeout=20)
+    port = site.port
+    foreign = (f"http://{NAME}:{port}", f"https://other.example.org:{port}", f"https://{NAME}",
+               f"https://{NAME}:{site.product.port}", f"https://127.0.0.1:{port}")  # fmt: skip
+    for origin in foreign:
+        with pytest.raises(InvalidStatus) as refused:
+            alice.socket(FLEET, origin)
+        assert refused.value.response.status_code == 403, origin
+
+
+def test_a_form_of_another_site_is_refused(site: Front, alice: Visitor):
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://other.example.org"}
+    assert alice.ask("POST", "/sign-out/", b"x=1", **headers).status == 403
+
+
+def test_more_than_eight_mebibytes_are_refused_by_nginx_and_eight_are_ours_to_judge(site: Front):
+    visitor, most = site.visitor(), 8 << 20
+    answer = visitor.ask("POST", "/sign-in/", **{"Content-Length": str(most + 1)})
+    assert (answer.status, "X-Request-ID" in answer.headers) == (413, False)
+    answer = visitor.ask("POST", "/sign-in/", b"x" * most)
+    assert (answer.status, "X-Request-ID" in answer.headers) == (403, True)
+
+
+def test_a_check_before_going_live_has_nothing_to_say(site: Front):
+    site.product.manage("check", "--deploy", "--fail-level", "WARNING")
