@@ -136,9 +136,9 @@ class WallConsumer(TeachingConsumer):
         if self.place.lab:
             wall.leave(self.place.lab, self)
 
-    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int) -> None:
+    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int, lab: str) -> None:
         """One frame with what is new; the page fetches the help queue where ``hands`` is another."""
-        super().deliver({"type": "tiles", "id": self.place.lab, "rows": rows, "hands": hands})
+        super().deliver({"type": "tiles", "id": self.place.lab, "rows": rows, "hands": hands, "lab": lab})
 
     def deliver(self, message: Message) -> None:
         """What changed is told with the next tiles: a class that works would nudge ten times a second."""

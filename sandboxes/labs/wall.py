@@ -39,8 +39,9 @@ QUIET = 5.0
 class Viewer(Protocol):
     """A page that shows a wall."""
 
-    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int) -> None:
-        """Take what is new on the tiles, by seat, and a number that changes with the raised hands."""
+    def show_tiles(self, rows: dict[str, dict[str, Any]], hands: int, lab: str) -> None:
+        """Take what is new on the tiles, by seat, a number that changes with the raised hands, and where
+        the lab is (see state_of)."""
         ...
 
 
@@ -96,8 +97,9 @@ class Wall:
         self.sent: dict[str, dict[str, Any]] = {}
         self.hands = 0
         """How often the raised hands have changed since it was first looked at."""
+        self.state = ""
         self._hands: list[tuple[Any, ...]] = []
-        self._told = 0
+        self._told = (0, "")
         self._may_send = False
         self._read_at = 0.0
         self._is_reading = False
@@ -128,10 +130,11 @@ class Wall:
         shells = _shells()
         fresh = {seat: self._row(tile, shells) for seat, tile in self.tiles.items()}
         changed = {seat: row for seat, row in fresh.items() if self.sent.get(seat) != row}
-        if changed or self._told != self.hands:
+        told = (self.hands, self.state)
+        if changed or self._told != told:
             for viewer in list(self.viewers):
-                viewer.show_tiles(changed, self.hands)
-        self.sent, self._told = fresh, self.hands
+                viewer.show_tiles(changed, *told)
+        self.sent, self._told = fresh, told
 
     def _row(self, tile: tiles.Tile, shells: Shells) -> dict[str, Any]:
         seen = self.seen.setdefault(tile.sandbox, Seen())
@@ -149,7 +152,7 @@ class Wall:
         here = hub.current()
         self._read_at = time.monotonic()
         try:
-            self.tiles, facts = await here.read(read, self.lab)
+            self.state, self.tiles, facts = await here.read(read, self.lab)
         finally:
             self._is_reading = False
         if self.viewers:
@@ -176,9 +179,14 @@ def _shells() -> Shells:
 
 
 def read(lab_id: str) -> Any:
-    """Tiles and facts of a lab. Blocking."""
+    """Where a lab is, its tiles and facts. Blocking."""
     lab = Lab.objects.select_related("version").defer("version__files").filter(pk=lab_id).first()
-    return tiles.with_facts(lab) if lab else ({}, {})
+    return (state_of(lab), *tiles.with_facts(lab)) if lab else ("", {}, {})
+
+
+def state_of(lab: Lab) -> str:
+    """Its status and its end: where they are others, a page fetches what it says and offers anew."""
+    return f"{lab.status} {lab.closes_at.timestamp():.0f}"
 
 
 _walls: dict[str, Wall] = {}
@@ -189,7 +197,7 @@ def join(lab: str, viewer: Viewer) -> Wall:
     wall = _walls.setdefault(lab, Wall(lab))
     wall.viewers.add(viewer)
     if wall.sent:
-        viewer.show_tiles(wall.sent, wall.hands)
+        viewer.show_tiles(wall.sent, wall.hands, wall.state)
     wall.stale()
     return wall
 

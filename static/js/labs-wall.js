@@ -5,7 +5,13 @@ import { engine } from "./engine.js";
 import { duration } from "./format.js";
 import { arrange, paint } from "./labs-wall-tile.js";
 import { Socket } from "./socket.js";
+import { toast } from "./toasts.js";
 
+const NEWS = {
+  open: "The lab is open.",
+  closing: "The lab is over: its work is being saved. Nothing can be sent or run here any more.",
+  closed: "The lab is closed. Nothing can be sent or run here any more.",
+};
 const ORDER = 5000; // ms between two looks at the order: tiles must not jump about
 
 class LabWall extends HTMLElement {
@@ -14,6 +20,7 @@ class LabWall extends HTMLElement {
   #moved = 0;
   #seen = false;
   #hands; // changes with the raised hands
+  #turning = false; // what the page says of the lab is on its way
   #aborter;
 
   connectedCallback() {
@@ -48,7 +55,8 @@ class LabWall extends HTMLElement {
     else if (message.type === "engine") engine(message.unreachable_since);
   }
 
-  #tiles({ rows, hands }) {
+  #tiles({ rows, hands, lab }) {
+    if (lab && lab !== this.#state) this.#turn();
     if (hands !== this.#hands) refreshed(document.getElementById("help"));
     this.#hands = hands;
     const marks = this.querySelector("[data-marks]").content;
@@ -64,13 +72,37 @@ class LabWall extends HTMLElement {
     if (isNew && !new URLSearchParams(location.search).get("section")) this.#anew();
   }
 
+  get #state() {
+    return document.getElementById("wall-told").dataset.state;
+  }
+
+  /* The lab has another end, or is over: what the page says, and what may be done from it, once more. */
+  async #turn() {
+    if (this.#turning) return;
+    this.#turning = true;
+    const [before] = this.#state.split(" ");
+    await this.#fetch("#wall-told");
+    const [now] = this.#state.split(" ");
+    if (now !== before) {
+      toast("info", NEWS[now] ?? `The lab is ${now}.`);
+      for (const part of ["#wall-acts", "#tiles", "#help"]) if (this.querySelector(part)) await this.#fetch(part);
+      this.#ticked(false);
+    }
+    this.#turning = false;
+  }
+
+  /* A part of this very page; each by itself, or htmx would have one wait for another. */
+  #fetch(part) {
+    const how = { source: part, target: part, select: part, swap: "outerHTML" };
+    return window.htmx?.ajax("GET", location.pathname + location.search, how)?.catch(() => {});
+  }
+
   /* Seats that this page does not know yet: the whole wall once more. */
   #anew() {
     const ticked = [...this.querySelectorAll('[name="seat"]:checked')].map((one) => one.value);
     if (Date.now() - this.#moved < ORDER) return;
     this.#moved = Date.now();
-    const swapped = window.htmx?.ajax("GET", location.pathname + location.search, { target: "#tiles", select: "#tiles", swap: "outerHTML" });
-    swapped?.then(() => {
+    this.#fetch("#tiles")?.then(() => {
       for (const one of this.querySelectorAll('[name="seat"]')) one.checked = ticked.includes(one.value);
       this.#count();
     });

@@ -148,6 +148,25 @@ BEYOND = """() => {
 }"""
 
 
+def test_a_wall_that_stays_open_says_that_its_lab_is_over_and_offers_no_more(classroom):
+    wall, big = classroom.wall(), classroom.visit("ines")
+    big.goto(f"/labs/{classroom.lab}/wall/?big=1")
+    wall.locator("#many summary", has_text="Message").click()
+    wall.get_by_label("Message", exact=True).fill("Not sent yet")
+    later = "from sandboxes.labs.models import Lab; from datetime import timedelta; "
+    later += "lab = Lab.objects.get(pk=%r); lab.closes_at += timedelta(minutes=7); lab.save()"
+    before = wall.locator("#wall-told time").get_attribute("datetime")
+    classroom.product.manage("shell", "-v", "0", "-c", later % classroom.lab)
+    expect(wall.locator("#wall-told time")).not_to_have_attribute("datetime", before, timeout=15_000)
+    expect(wall.get_by_label("Message", exact=True)).to_have_value("Not sent yet")
+    classroom.product.manage("shell", "-v", "0", "-c", CLOSE % classroom.lab)
+    expect(wall.locator("#wall-told .badge")).to_have_text("closed", timeout=60_000)
+    expect(wall.locator("#toasts")).to_contain_text("Nothing can be sent or run here any more.")
+    expect(wall.locator("#many, .tick")).to_have_count(0)
+    expect(wall.get_by_role("link", name="Overview")).to_be_visible()
+    expect(big.locator("#wall-told .badge")).to_have_text("closed")
+
+
 def test_a_raised_hand_is_claimed_looked_at_helped_with_consent_and_resolved(classroom):
     wall, ada = classroom.wall(), classroom.sit(0)
     ada.get_by_text("Raise hand", exact=True).first.click()

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from sandboxes.labs import screen, tiles, trail, wall, watching
-from sandboxes.labs.models import Enrollment, Hand, Message, Seat
+from sandboxes.labs import opening, screen, tiles, trail, wall, watching
+from sandboxes.labs.models import Enrollment, Hand, Lab, Message, Seat
 from sandboxes.models import Event, User
 from tests.live.conftest import open_socket, open_terminal  # noqa: F401
 from tests.live.helpers import eventually
+from tests.pages.conftest import browser, text
+
+from .conftest import PROF
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -200,6 +204,21 @@ async def shown(viewer, seat, line):
     """Wait until a seat's tile has this line."""
     while line not in (await viewer.next("tiles", 15))["rows"].get(seat.pk, {}).get("lines", ()):
         pass
+
+
+async def test_the_wall_tells_that_its_lab_has_another_end_or_is_over(open_lab, ines, open_socket):  # noqa: F811
+    viewer = await open_socket(f"/ws/labs/{open_lab.pk}/wall/", ines)
+    page = await sync_to_async(lambda: text(browser(ines).get(f"/labs/{open_lab.pk}/wall/")))()
+    first = (await viewer.next("tiles", 15))["lab"]
+    assert f'data-state="{first}"' in page
+    assert 'id="many"' in page
+    later = open_lab.closes_at + timedelta(minutes=15)
+    await Lab.objects.filter(pk=open_lab.pk).aupdate(closes_at=later)
+    assert (await viewer.next("tiles", 15))["lab"] == f"open {later.timestamp():.0f}"
+    await sync_to_async(opening.close_lab)(open_lab, PROF)
+    assert (await viewer.next("tiles", 15))["lab"].startswith("closing ")
+    page = await sync_to_async(lambda: text(browser(ines).get(f"/labs/{open_lab.pk}/wall/")))()
+    assert 'id="many"' not in page
 
 
 async def test_a_busy_class_sends_a_wall_one_frame_a_second_and_hands_only_when_one_changed(

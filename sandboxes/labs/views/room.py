@@ -37,8 +37,9 @@ def wall_of(request: Request, lab: Lab) -> dict[str, Any]:
     sections = sorted({one.section for one in found if one.section})
     shown = [one for one in found if section not in sections or one.section == section]
     return {
-        "lab": lab, "course": lab.course, "tiles": sorted(shown, key=order(sort)), "sort": sort,
-        "sorts": SORTS, "section": section if section in sections else "", "sections": sections,
+        "lab": lab, "state": wall.state_of(lab), "course": lab.course,
+        "tiles": sorted(shown, key=order(sort)), "sort": sort, "sorts": SORTS,
+        "section": section if section in sections else "", "sections": sections,
         "big": "big" in request.GET, "here": sum(one.here for one in found), "all": len(found),
         "hands": raised(lab), **rights(request, lab), "meant": sum(one.word != "closed" for one in shown),
         "is_free": lab.course.types_freely, "now": timezone.now(),
