@@ -27,7 +27,6 @@ SANDBOX_PROXIES = env.whole("SANDBOX_PROXIES", 0)  # of ours in front, each of w
 
 # --- Django ------------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "daphne",
     "sandboxes",  # before auth: its createsuperuser and changepassword are on record
     "django.contrib.admin",
     "django.contrib.auth",

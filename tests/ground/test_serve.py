@@ -35,7 +35,20 @@ def test_web_server_and_loop_are_what_is_served():
     place = ["-b", "127.0.0.1", "-p", "8123", "-v", "0"]
     web_server = ["-m", "sandboxes.management.web_server"]
     assert web.command[1:] == [*web_server, *place, *FRAMES, "sandboxes.asgi:application"]
-    assert [one.command[-1] for one in loops] == ["cleanup", "provision", "audit"]
+    assert [one.command[2] for one in loops] == ["cleanup", "provision", "audit"]
+
+
+def test_the_first_loop_looks_at_the_settings_for_all():
+    _, *loops = children("127.0.0.1", 8123, verbosity=1)
+    assert [one.command[3:] for one in loops] == [[], ["--skip-checks"], ["--skip-checks"]]
+
+
+def test_only_the_web_server_carries_twisted():
+    """Which is a quarter of what a process takes to start."""
+    look = "import sys; from manage import main; main(); print('twisted' in sys.modules)"
+    words = [sys.executable, "-c", look, "check"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == "False"
 
 
 def test_the_web_server_begins_first():

@@ -12,14 +12,16 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sandboxes.management import web_server
 from sandboxes.management.supervisor import Child, Supervisor
 
+SERVER = "sandboxes.management.web_server"  # named, not imported: this process needs nothing of it
 APPLICATION = "sandboxes.asgi:application"
 LARGEST = str(4 << 20)
 FRAMES = ("--websocket-max-message-size", LARGEST, "--websocket-max-frame-size", LARGEST)
 """Larger frames are cut off without a word; what is smaller than that and too big for us gets a sentence."""
 
+LATER = ["--skip-checks"]
+"""Of every loop but the first: they all have the same settings."""
 HEAD_START = 1.0
 """Seconds that the web server has the processors for itself: somebody waits for the first page."""
 
@@ -28,7 +30,7 @@ class Command(BaseCommand):
     """Runs daphne and the loops as children; what dies is restarted with growing pauses."""
 
     help = "Serve the site and run the cleanup loop; Ctrl-C ends both, sandboxes keep running."
-    requires_system_checks = []  # bootstrap ran them, and each child does again
+    requires_system_checks = []  # bootstrap ran them, and the first loop does again
 
     def add_arguments(self, parser: CommandParser) -> None:
         """--host and --port of the web server."""
@@ -54,9 +56,12 @@ def children(host: str, port: int, verbosity: int) -> list[Child]:
     """The web server and the loops that settings name. The access log needs verbosity 2."""
     manage = str(Path(settings.BASE_DIR) / "manage.py")
     options = ["-b", host, "-p", str(port), "-v", str(verbosity - 1), *FRAMES]
-    web = [sys.executable, "-m", web_server.__name__, *options]
+    web = [sys.executable, "-m", SERVER, *options]
     later = time.monotonic() + HEAD_START
-    loops = [Child(name, [sys.executable, manage, name], due=later) for name in settings.SANDBOX_LOOPS]
+    loops = [
+        Child(name, [sys.executable, manage, name, *(LATER if at else [])], due=later)
+        for at, name in enumerate(settings.SANDBOX_LOOPS)
+    ]
     return [Child("web", [*web, APPLICATION]), *loops]
 
 
