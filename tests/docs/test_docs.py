@@ -13,13 +13,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md")])
 
 
-def _rows(page: str) -> list[list[str]]:
+def rows(page: str) -> list[list[str]]:
+    """The cells of all tables of a page."""
     lines = (ROOT / "docs" / page).read_text().splitlines()
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
 
 
 def test_the_actions_page_is_the_transition_table():
-    written = {tuple(row) for row in _rows("reference/actions.md")[2:]}
+    written = {tuple(row) for row in rows("reference/actions.md")[2:]}
     for row in TABLE.values():
         sources = ", ".join(sorted(row.sources))
         asks = "yes" if row.hurts else "no"

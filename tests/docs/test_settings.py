@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from sandboxes import environment
 from sandboxes.lifecycle import cleanup
 
+from .test_docs import rows
+
 
 def test_sqlite_takes_its_locks_at_the_beginning_and_writes_ahead():
     options = environment.database("", Path())["OPTIONS"]
@@ -49,6 +51,35 @@ def test_rounds_that_would_be_too_rare_stop_the_start(monkeypatch):
         [sys.executable, "-c", "import sandboxes.settings"], cwd=live.BASE_DIR, capture_output=True, text=True
     )
     assert "SANDBOX_CLEANUP_INTERVAL must be at most 15." in result.stderr
+
+
+IN_WORDS = {"SANDBOX_DATA", "DATABASE_URL", "REDIS_URL", "SANDBOX_INSTALL", "SANDBOX_STATIC_ROOT",
+            "SANDBOX_PYTHON", "SANDBOX_BUSYBOX", "SANDBOX_SECRET_KEY", "SANDBOX_AUDIT_KEY",
+            "SANDBOX_AUDIT_HEAD_FILE"}  # fmt: skip
+TWICE = """
+import importlib, json, os, sys
+from sandboxes import settings
+alone = {name: repr(value) for name, value in vars(settings).items() if name.isupper()}
+os.environ.update(json.loads(sys.argv[1]))
+importlib.reload(settings)
+told = {name: repr(value) for name, value in vars(settings).items() if name.isupper()}
+print(json.dumps([alone, told]))
+"""
+
+
+def test_the_defaults_are_those_of_the_settings_page(tmp_path):
+    """Many of them are promises. To say what the page says changes nothing, setting by setting."""
+    page = {
+        name[1:-1]: default.strip("`") for name, default, *_ in rows("reference/settings.md") if "_" in name
+    }
+    assert {name for name, default in page.items() if " " in default} == IN_WORDS
+    said = {name: default for name, default in page.items() if name not in IN_WORDS and default != "none"}
+    found = subprocess.run([sys.executable, "-c", TWICE, json.dumps(said)], cwd=live.BASE_DIR, check=True,
+                           env={"SANDBOX_DATA": str(tmp_path), "PATH": os.environ["PATH"]},
+                           capture_output=True, text=True).stdout  # fmt: skip
+    alone, told = json.loads(found)
+    assert {name: (value, told[name]) for name, value in alone.items() if value != told[name]} == {}
+    assert {alone.get(name, "''") for name, default in page.items() if default == "none"} == {"''"}
 
 
 # -- secrets of our own ---------------------------------------------------------------------------

@@ -96,6 +96,13 @@ def test_forward_and_back_is_as_if_nothing_had_been(host: Host, one_round: Any, 
     assert Sandbox.objects.get(pk=one.pk).status == Status.RUNNING
 
 
+@pytest.mark.parametrize("jump", [59, -59, 61, -61])
+def test_from_a_minute_on_it_is_a_jump(host: Host, one_round: Any, jump: float) -> None:
+    host.wall += jump
+    one_round()
+    assert jumps() == (abs(jump) > 60)
+
+
 @pytest.mark.parametrize("moment", [*ZONE_CHANGES, END_OF_32_BITS], ids=["spring", "autumn", "2038"])
 def test_a_night_like_any_other(
     host: Host, launch: Any, settings: Any, moment: datetime, monkeypatch: Any

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
+from django.db.models import F
 
 from sandboxes.access import signin_path
-from sandboxes.models import Event, User
+from sandboxes.models import Brake, Event, User
 from sandboxes.views import throttle
 
 from .conftest import browser, refusals, text
@@ -74,6 +76,20 @@ def test_after_ten_wrong_tries_even_the_right_one_waits(alice, anonymous):
     assert page.status_code == 429
     assert "Too many tries" in text(page)
     assert not is_in(anonymous)
+
+
+@pytest.mark.parametrize(("whose", "most"), [
+    (r"^sign-in:\w+:.", 10), (r"^sign-in:\w+$", 50), (r"^sign-in:at:", 300),
+], ids=["a name at an address", "a name", "an address"])  # fmt: skip
+def test_each_figure_holds_for_ten_minutes(alice, anonymous, whose, most):
+    anonymous.post("/sign-in/", WRONG)
+    counted = Brake.objects.exclude(key__startswith="sign-in:at:") if most == 10 else Brake.objects
+    assert counted.filter(key__regex=whose).update(count=most - 1) == 1
+    assert [anonymous.post("/sign-in/", WRONG).status_code for _ in range(2)] == [422, 429]
+    Brake.objects.update(until=F("until") - timedelta(minutes=9))
+    assert anonymous.post("/sign-in/", WRONG).status_code == 429
+    Brake.objects.update(until=F("until") - timedelta(minutes=1))
+    assert anonymous.post("/sign-in/", WRONG).status_code == 422
 
 
 def test_somebody_elses_tries_from_elsewhere_do_not_lock_one_out(alice, anonymous):
