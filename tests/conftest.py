@@ -20,9 +20,11 @@ from hypothesis import settings as given_settings
 from sandboxes.engine import set_engine
 from sandboxes.lifecycle import actions, audit, event_words, expiry, process, reconcile, refusals, work
 from sandboxes.models import Event, Image, Sandbox, Status, User
+from tests import recording
 from tests.emptying import empty
 from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.processes import wait_until
+from tests.faults import calls
 
 # a machine shared with others makes any example slow; what an example finds is not a matter of time
 given_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -35,6 +37,20 @@ def pytest_configure() -> None:
     layer = settings.CHANNEL_LAYERS["default"].get("CONFIG", {})
     if "prefix" in layer:
         layer["prefix"] += os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Whatever engine of this process is the machine's, what is asked of it is written down."""
+    marks = {mark.name for item in session.items for mark in item.iter_markers()}
+    if marks & {"engine", "browser"}:
+        recording.begin()
+
+
+@pytest.fixture(autouse=True)
+def asked_of_the_engine() -> Iterator[None]:
+    """Of a real engine the product asks what is on the closed list, and each container is the profile's."""
+    yield
+    assert calls.strange(recording.take()) == []
 
 
 @pytest.fixture(autouse=True, scope="session")

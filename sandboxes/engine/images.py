@@ -37,6 +37,8 @@ class Images:
             return None
 
     def pull(self, reference: str, progress: Callable[[PullProgress], None]) -> None:
+        if not reference:  # of an engine that asks for something else than a pull
+            raise pull_error("invalid reference format")
         try:
             with self.connection.streams(_STALL) as api:
                 follow(api.pull(reference, stream=True, decode=True), progress)

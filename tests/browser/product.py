@@ -18,6 +18,8 @@ from typing import Any
 
 import docker
 
+from tests import recording
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"  # of everybody in the cast
 CAST = f"""
@@ -59,6 +61,7 @@ class Product:
                 name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "REDIS_URL"}
             },
             **QUICK,
+            "DOCKER_HOST": recording.host(),
             "SANDBOX_DATA": str(data),
             "SANDBOX_INSTALL": self.install,
             "SANDBOX_NETWORK_NAME": self.install,

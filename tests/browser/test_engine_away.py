@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import recording
 from tests.browser.product import Product, running
 from tests.browser.proxy import Wire, wire
 from tests.browser.room import Room, found
@@ -21,7 +21,7 @@ SINCE = re.compile(r"Engine unreachable since \d\d:\d\d")
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """What leads to the engine, of this file's product alone: the machine's engine is never touched."""
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    host = recording.host()
     if not host.startswith("unix://"):
         pytest.skip(f"the engine at {host} has no socket here")
     with wire(Path(host.removeprefix("unix://")), tmp_path_factory.mktemp("line") / "engine.sock") as made:

@@ -12,6 +12,7 @@ from sandboxes.engine.base import Engine, EngineError
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL, Sandboxes
 from tests.fakes.engine import STARTER, FakeEngine
+from tests.recording import by_hand
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +42,7 @@ def sweep(engine: DockerEngine) -> None:
     """Remove every container and network with this run's label."""
     for one in engine.list():
         engine.remove(one.native_id)
-    with engine.connection.control() as api:
+    with by_hand() as api:
         for network in api.networks(names=[INSTALL]):
             api.remove_network(network["Id"])
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL
+from tests.recording import by_hand
 
 
 def libraries(program: Path) -> set[Path]:
@@ -57,19 +57,19 @@ def python() -> dict[str, str]:
 
 
 @contextmanager
-def image_of(engine: DockerEngine, name: str, programs: Mapping[str, str]) -> Iterator[str]:
+def image_of(name: str, programs: Mapping[str, str]) -> Iterator[str]:
     """The image while it is needed."""
-    with imported(engine, name, packed(programs)) as reference:
+    with imported(name, packed(programs)) as reference:
         yield reference
 
 
 @contextmanager
-def imported(engine: DockerEngine, name: str, tar: bytes, changes: Sequence[str] = ()) -> Iterator[str]:
+def imported(name: str, tar: bytes, changes: Sequence[str] = ()) -> Iterator[str]:
     repository = f"sandboxes/{INSTALL}"
-    with engine.connection.control(60) as api:
+    with by_hand() as api:
         api.import_image_from_data(tar, repository=repository, tag=name, changes=list(changes))
     try:
         yield f"{repository}:{name}"
     finally:
-        with engine.connection.control(60) as api:
+        with by_hand() as api:
             api.remove_image(f"{repository}:{name}", force=True)

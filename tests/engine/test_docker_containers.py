@@ -24,23 +24,26 @@ from sandboxes.engine.base import (
 )
 from sandboxes.engine.docker_engine import Client, DockerEngine
 from sandboxes.engine.hardening import ImageFacts, create_config, differences
+from tests import recording
 from tests.engine.helpers import INSTALL, MIB, Sandboxes, run, together
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
+from tests.faults import calls
+from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
 
 STARTER_FACTS = ImageFacts("1000:1000", "/workspace")
 
 
-def raw(engine: DockerEngine, native_id: str) -> dict[str, Any]:
-    with engine.connection.control() as api:
+def raw(native_id: str) -> dict[str, Any]:
+    with by_hand() as api:
         found: dict[str, Any] = api.inspect_container(native_id)
         return found
 
 
-def host_of(engine: DockerEngine, native_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = raw(engine, native_id)["HostConfig"]
+def host_of(native_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = raw(native_id)["HostConfig"]
     return found
 
 
@@ -52,7 +55,7 @@ def test_the_engine_made_exactly_what_was_asked(real: Sandboxes, changes: dict[s
     spec = real.spec(environment={"A": "b"}, **changes)
     native_id = real.created(spec)
     asked = create_config(spec, INSTALL, STARTER_FACTS, INSTALL)
-    found = raw(real.engine, native_id)
+    found = raw(native_id)
     assert differences(asked, found) == []
     assert found["Name"] == f"/sandbox-{spec.sandbox_id}"
     assert found["Config"]["Labels"]["sandboxes.install"] == INSTALL
@@ -84,7 +87,7 @@ def test_the_engine_made_exactly_what_was_asked(real: Sandboxes, changes: dict[s
     ],
 )
 def test_each_knob_as_the_engine_shows_it(real: Sandboxes, knob: str, wanted: Any):
-    assert host_of(real.engine, real.created())[knob] == wanted
+    assert host_of(real.created())[knob] == wanted
 
 
 def test_inside_there_are_no_capabilities_and_no_way_up(real: Sandboxes):
@@ -132,6 +135,7 @@ def test_a_knob_the_engine_ignores_is_a_mismatch_and_nothing_stays(
     with pytest.raises(Mismatch) as caught:
         real.engine.create(spec)
     assert "PidLimits" in caught.value.detail
+    assert calls.strange(recording.take()) == ["no PidsLimit"]  # as every test would be told
     assert spec.sandbox_id not in {one.sandbox_id for one in real.engine.list()}
 
 
@@ -146,13 +150,13 @@ def test_one_of_ours_with_other_limits_is_a_mismatch_and_is_removed(real: Sandbo
 
 def test_somebody_else_s_container_of_that_name_is_left_alone(real: Sandboxes):
     spec = real.spec()
-    with real.engine.connection.control() as api:
+    with by_hand() as api:
         config = {"Image": STARTER, "HostConfig": {"NetworkMode": "none"}}
         other = api.create_container_from_config(config, f"sandbox-{spec.sandbox_id}")["Id"]
     try:
         with pytest.raises(Conflict, match="not ours"):
             real.engine.create(spec)
-        assert raw(real.engine, other)["Id"] == other
+        assert raw(other)["Id"] == other
     finally:
         real.engine.remove(other)
 
@@ -239,7 +243,7 @@ def test_pause_and_remove_at_once_end_in_our_words(real: Sandboxes):
 
 def test_sandboxes_on_the_network_do_not_reach_each_other(real: Sandboxes):
     one, two = together(2, lambda: real.running(network="internet"))
-    address = raw(real.engine, one)["NetworkSettings"]["Networks"][INSTALL]["IPAddress"]
+    address = raw(one)["NetworkSettings"]["Networks"][INSTALL]["IPAddress"]
     assert address
     listener = real.engine.exec(one, ["nc", "-l", "-p", "8080"])
     with closing(listener):
@@ -249,7 +253,7 @@ def test_sandboxes_on_the_network_do_not_reach_each_other(real: Sandboxes):
 
 def test_a_network_that_does_not_keep_them_apart_is_refused(docker_engine: DockerEngine):
     name = f"{INSTALL}-open"
-    with docker_engine.connection.control(30) as api:
+    with by_hand() as api:
         network = api.create_network(name, "bridge", labels={"sandboxes.install": INSTALL})["Id"]
     engine = DockerEngine(INSTALL, network=name)
     try:
@@ -257,7 +261,7 @@ def test_a_network_that_does_not_keep_them_apart_is_refused(docker_engine: Docke
             engine.create(ContainerSpec("sb_open", STARTER, 64 * MIB, 0.5, 64, network="internet"))
     finally:
         engine.close()
-        with docker_engine.connection.control(30) as api:
+        with by_hand() as api:
             api.remove_network(network)
 
 
@@ -267,7 +271,7 @@ def test_a_network_that_vanished_does_not_look_like_a_vanished_container(real: S
     with closing(engine):
         native_id = engine.create(spec)
         real.made.append(native_id)
-        with engine.connection.control(30) as api:
+        with by_hand() as api:
             api.remove_network(engine.network)
         with pytest.raises(EngineError) as caught:
             engine.start(native_id)

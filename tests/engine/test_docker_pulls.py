@@ -11,6 +11,7 @@ from sandboxes.engine import images
 from sandboxes.engine.base import ImageMissing, PullProgress, TimedOut
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.registry import SmallImage, registry
+from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
 
@@ -24,7 +25,7 @@ def gone_after(engine: DockerEngine, reference: str) -> Iterator[str]:
         yield reference
     finally:
         if engine.has_image(reference):
-            with engine.connection.control(30) as api:
+            with by_hand() as api:
                 api.remove_image(reference, force=True)
 
 

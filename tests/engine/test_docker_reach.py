@@ -16,6 +16,7 @@ from sandboxes.engine.probing import listening
 from tests.engine import beyond
 from tests.engine.helpers import INSTALL, Sandboxes, run
 from tests.fakes.engine import STARTER
+from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
 LINK_LOCAL = "169.254.77.77"
@@ -47,7 +48,7 @@ def peer(real: Sandboxes) -> str:
     line = f"(while :; do nc -l -p {PEER_PORT} > /dev/null < /dev/null; done) > /dev/null 2>&1 &"
     run(real.engine, native_id, "sh", "-c", line)
     assert run(real.engine, native_id, "sh", "-c", TRY, "try", "itself", "127.0.0.1", str(PEER_PORT))[0]
-    with real.engine.connection.control() as api:
+    with by_hand() as api:
         networks = api.inspect_container(native_id)["NetworkSettings"]["Networks"]
         return str(networks[INSTALL]["IPAddress"])
 

@@ -14,6 +14,7 @@ from sandboxes.engine.busybox import find
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL, MIB, Sandboxes, run
 from tests.engine.local_images import PYTHON_THERE, imported, packed, python
+from tests.recording import by_hand
 
 pytestmark = [
     pytest.mark.engine,
@@ -64,7 +65,7 @@ print(json.dumps(said))
 def image(docker_engine: DockerEngine) -> Iterator[str]:
     """The starter image with this machine's Python in it."""
     tar = packed(python(), starter.tarball(*find()))
-    with imported(docker_engine, "python", tar, starter.CHANGES) as reference:
+    with imported("python", tar, starter.CHANGES) as reference:
         yield reference
 
 
@@ -84,7 +85,7 @@ def as_engine_likes(docker_engine: DockerEngine, image: str) -> Iterator[str]:
     host = {"CapDrop": ["ALL"], "NetworkMode": "none", "Memory": 256 * MIB, "PidsLimit": 128}
     config = {"Image": image, "Entrypoint": ["sh"], "OpenStdin": True, "HostConfig": host,
               "Labels": {"sandboxes.install": INSTALL}}  # fmt: skip
-    with docker_engine.connection.control(30) as api:
+    with by_hand() as api:
         native_id = api.create_container_from_config(config, f"{INSTALL}-default")["Id"]
         api.start(native_id)
     yield native_id

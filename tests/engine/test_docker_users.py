@@ -12,9 +12,12 @@ from sandboxes.engine import starter
 from sandboxes.engine.base import ImageMissing, Unsupported
 from sandboxes.engine.busybox import find
 from sandboxes.engine.docker_engine import DockerEngine
+from tests import recording
 from tests.engine.helpers import INSTALL, Sandboxes, run
 from tests.engine.local_images import imported
 from tests.fakes.engine import STARTER
+from tests.faults import calls
+from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
 
@@ -28,10 +31,10 @@ def images(docker_engine: DockerEngine) -> Iterator[None]:
     packed = starter.tarball(*find())
     for reference, changes in ((BARE, ['CMD ["sh"]']), (NAMED, ["USER student", "WORKDIR /opt"])):
         name, _, tag = reference.partition(":")
-        with docker_engine.connection.control(30) as api:
+        with by_hand() as api:
             api.import_image_from_data(packed, repository=name, tag=tag, changes=changes)
     yield
-    with docker_engine.connection.control(30) as api:
+    with by_hand() as api:
         for reference in (BARE, NAMED):
             api.remove_image(reference, force=True)
 
@@ -55,7 +58,7 @@ def with_passwd(entry: tarfile.TarInfo, data: bytes = b"") -> bytes:
 @pytest.mark.parametrize("user", ["00", "+0", "0:5", "root"])
 def test_root_by_any_number_is_the_student(real: Sandboxes, user: str):
     tar = starter.tarball(*find())
-    with imported(real.engine, "zero", tar, [f"USER {user}"]) as image:
+    with imported("zero", tar, [f"USER {user}"]) as image:
         native_id = real.running(image=image)
         assert run(real.engine, native_id, "id", "-u")[0] == b"1000\n"
         real.clear()
@@ -65,24 +68,25 @@ def test_an_image_that_becomes_another_is_looked_at_again(real: Sandboxes):
     """Two builds under one reference: who runs inside is as the second has it; the first leaves nothing."""
     tar, users = starter.tarball(*find()), []
     for user in ("1234", "1234", "4321:4321"):
-        with imported(real.engine, "moves", tar, [f"USER {user}"]) as image:
+        with imported("moves", tar, [f"USER {user}"]) as image:
             native_id = real.running(image=image)
             users.append(run(real.engine, native_id, "id", "-u")[0])
             assert len(real.engine.list()) == 1
             real.clear()
     assert users == [b"1234\n", b"1234\n", b"4321\n"]
+    assert calls.strange(recording.take()) == ["User"]  # the try by what was known of the first; it never ran
 
 
 def test_what_an_earlier_attempt_made_of_another_image_is_taken_over(real: Sandboxes):
     """It may be somebody's by now, so it is held to the image that it was made of."""
     tar = starter.tarball(*find())
     with (
-        imported(real.engine, "moves", tar, ["USER 1234"]) as image,
-        imported(real.engine, "moved", tar, ["USER 4321"]) as other,
+        imported("moves", tar, ["USER 1234"]) as image,
+        imported("moved", tar, ["USER 4321"]) as other,
     ):
         spec = real.spec(image=image)
         native_id = real.created(spec)
-        with real.engine.connection.control(30) as api:
+        with by_hand() as api:
             api.tag(image, image.replace("moves", "kept"), force=True)
             api.tag(other, image, force=True)
         assert real.created(spec) == native_id
@@ -90,12 +94,12 @@ def test_what_an_earlier_attempt_made_of_another_image_is_taken_over(real: Sandb
         real.engine.start(native_id)
         assert run(real.engine, native_id, "id", "-u")[0] == b"1234\n"
         real.clear()
-        with real.engine.connection.control(30) as api:
+        with by_hand() as api:
             api.remove_image(image.replace("moves", "kept"), force=True)
 
 
 def test_an_image_that_is_gone_is_missing_though_it_was_known(real: Sandboxes):
-    with imported(real.engine, "goes", starter.tarball(*find()), ["USER 1234"]) as image:
+    with imported("goes", starter.tarball(*find()), ["USER 1234"]) as image:
         real.running(image=image)
         real.clear()
     with pytest.raises(ImageMissing):
@@ -104,7 +108,7 @@ def test_an_image_that_is_gone_is_missing_though_it_was_known(real: Sandboxes):
 
 def test_root_by_another_name_is_refused_and_nothing_stays(real: Sandboxes):
     tar = with_passwd(tarfile.TarInfo(), b"root:x:0:0::/:/bin/sh\ntoor:x:0:0::/:/bin/sh\n")
-    with imported(real.engine, "toor", tar, ["USER toor"]) as image:
+    with imported("toor", tar, ["USER toor"]) as image:
         spec = real.spec(image=image)
         with pytest.raises(Unsupported, match="toor, which is root by another name"):
             real.created(spec)
@@ -118,7 +122,7 @@ def test_a_list_of_users_that_is_a_link_is_not_followed(real: Sandboxes):
     link = tarfile.TarInfo()
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/group"
     with (
-        imported(real.engine, "link", with_passwd(link), ["USER student"]) as image,
+        imported("link", with_passwd(link), ["USER student"]) as image,
         pytest.raises(Unsupported, match="student, which cannot be looked up"),
     ):
         real.created(image=image)
@@ -146,13 +150,13 @@ def as_root_would(real: Sandboxes, native_id: str) -> None:
         entry = tarfile.TarInfo("passwd")
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
-    with real.engine.connection.control(30) as api:
+    with by_hand() as api:
         api.put_archive(native_id, "/etc", packed.getvalue())
 
 
 def main_process(real: Sandboxes, native_id: str) -> set[str]:
     """The users of all its processes, in numbers, as the host sees them."""
-    with real.engine.connection.control(30) as api:
+    with by_hand() as api:
         return {row[1] for row in api.top(native_id, ps_args="-o pid,uid")["Processes"]}
 
 
@@ -160,7 +164,7 @@ def main_process(real: Sandboxes, native_id: str) -> set[str]:
 def test_who_a_named_user_is_counts_as_asked(real: Sandboxes):
     spec = real.spec(image=NAMED)
     native_id = real.created(spec)
-    with real.engine.connection.control(30) as api:
+    with by_hand() as api:
         assert api.inspect_container(native_id)["Config"]["User"] == "1000:1000"
     assert real.engine.differences(native_id, spec) == []
     assert [one.sandbox_id for one in real.engine.list()].count(spec.sandbox_id) == 1

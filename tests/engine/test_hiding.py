@@ -11,22 +11,23 @@ import pytest
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL, Sandboxes, run
 from tests.fakes.processes import wait_until
+from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
 
 
-def sleepers(engine: Any, native_id: str) -> list[str]:
+def sleepers(native_id: str) -> list[str]:
     """The arguments of every sleep in the container, in order."""
-    with engine.connection.control() as api:
+    with by_hand() as api:
         rows = api.top(native_id, "-o pid,stat,args")["Processes"]
     return sorted(row[-1].removeprefix("sleep ") for row in rows if row[-1].startswith("sleep "))
 
 
 def begin(engine: Any, native_id: str, line: str, asleep: int, marker: str = "") -> Any:
     """A command under way whose ``asleep`` sleeps have begun."""
-    before = len(sleepers(engine, native_id))
+    before = len(sleepers(native_id))
     stream = engine.exec(native_id, ["sh", "-c", line], marker=marker)
-    assert wait_until(lambda: len(sleepers(engine, native_id)) == before + asleep, 10)
+    assert wait_until(lambda: len(sleepers(native_id)) == before + asleep, 10)
     return stream
 
 
@@ -51,14 +52,14 @@ def test_a_cleared_environment_hides_nothing(real: Sandboxes, how: str):
     asleep = next((count for number, count in ASLEEP.items() if number in line), 1)
     with closing(begin(real.engine, native_id, line, asleep, "mine")):
         assert real.engine.kill_marked(native_id, "mine") == 0
-        assert sleepers(real.engine, native_id) == []
+        assert sleepers(native_id) == []
 
 
 def test_what_its_shell_left_behind_is_ended_too(real: Sandboxes):
     native_id = real.running()
     with closing(begin(real.engine, native_id, "env -i sleep 911 & env -i sleep 911 & exit", 2, "mine")):
         assert real.engine.kill_marked(native_id, "mine") == 0
-        assert sleepers(real.engine, native_id) == []
+        assert sleepers(native_id) == []
 
 
 def test_another_process_of_ours_can_end_it(real: Sandboxes):
@@ -67,7 +68,7 @@ def test_another_process_of_ours_can_end_it(real: Sandboxes):
     with closing(begin(real.engine, native_id, "exec env -i sh -c 'sleep 912; true'", 1, "mine")):
         with closing(DockerEngine(INSTALL)) as other:
             assert other.kill_marked(native_id, "mine") == 0
-        assert sleepers(real.engine, native_id) == []
+        assert sleepers(native_id) == []
 
 
 def test_others_who_clear_their_environment_live(real: Sandboxes):
@@ -78,9 +79,9 @@ def test_others_who_clear_their_environment_live(real: Sandboxes):
     mine = begin(engine, native_id, "exec env -i sh -c 'sleep 924 & sleep 924'", 2, "mine")
     with closing(by_hand), closing(theirs), closing(left), closing(mine):
         assert engine.kill_marked(native_id, "mine") == 0
-        assert sleepers(engine, native_id) == ["921"] * 2 + ["922"] * 2 + ["923"]
+        assert sleepers(native_id) == ["921"] * 2 + ["922"] * 2 + ["923"]
         assert engine.kill_marked(native_id, "theirs") == 0
-        assert sleepers(engine, native_id) == ["921", "921", "923"]
+        assert sleepers(native_id) == ["921", "921", "923"]
 
 
 def test_another_user_s_hidden_processes_are_ended_where_root_is_allowed(real: Sandboxes):
@@ -88,7 +89,7 @@ def test_another_user_s_hidden_processes_are_ended_where_root_is_allowed(real: S
     line = "su student -c 'exec env -i sh -c \"sleep 931; true\"'"
     with closing(begin(real.engine, native_id, line, 1, "mixed")):
         assert real.engine.kill_marked(native_id, "mixed") == 0
-        assert sleepers(real.engine, native_id) == []
+        assert sleepers(native_id) == []
 
 
 TYPED = {
@@ -106,9 +107,9 @@ async def test_a_terminal_s_hidden_processes_are_ended(real: Sandboxes, how: str
     await other.write(b"exec env -i sh\nsleep 949\n")
     terminal = await engine.open_terminal(native_id, ["sh"], cols=80, rows=24, marker="mine")
     await terminal.write(TYPED[how])
-    assert await asyncio.to_thread(wait_until, lambda: len(sleepers(engine, native_id)) == 2, 10)
+    assert await asyncio.to_thread(wait_until, lambda: len(sleepers(native_id)) == 2, 10)
     assert await asyncio.to_thread(engine.kill_marked, native_id, "mine") == 0
-    assert await asyncio.to_thread(sleepers, engine, native_id) == ["949"]
+    assert await asyncio.to_thread(sleepers, native_id) == ["949"]
     for one in (terminal, other):
         one.close()
 
@@ -121,10 +122,10 @@ def test_many_hidden_ones_are_told_apart(real: Sandboxes, turn: int):
         real.engine.exec(native_id, ["sh", "-c", line.format(n)], marker=f"m{n}" if n < 8 else "")
         for n in range(10)
     ]
-    assert wait_until(lambda: len(sleepers(real.engine, native_id)) == 30, 20)
+    assert wait_until(lambda: len(sleepers(native_id)) == 30, 20)
     for n in range(0, 8, 2):
         assert real.engine.kill_marked(native_id, f"m{n}") == 0
-    assert sleepers(real.engine, native_id) == sorted(3 * [f"95{n}" for n in (1, 3, 5, 7, 8, 9)])
+    assert sleepers(native_id) == sorted(3 * [f"95{n}" for n in (1, 3, 5, 7, 8, 9)])
     for stream in streams:
         stream.close()
 

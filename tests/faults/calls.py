@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sandboxes.engine.base import LABEL_ID, LABEL_INSTALL, ContainerSpec
-from sandboxes.engine.hardening import ROOT_SHARE, ImageFacts, create_config
-
-from .proxy import Call
+from sandboxes.engine.hardening import ROOT_SHARE, ImageFacts, create_config, is_pinned
+from tests.recording import Call
 
 API = re.compile(r"/v1\.\d\d(?=/)")
 CONTAINER = r"/containers/[0-9a-f]{64}"
@@ -126,6 +125,32 @@ def _fields(call: Call) -> list[str]:
         return [f"{len(call.body)} bytes"] if call.body else []
 
 
+REFERENCE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?|sha256:[0-9a-f]{64}")
+"""How an image may be named."""
+
+
+def strange(calls: Sequence[Call]) -> list[str]:
+    """What is wrong with calls of whatever install: not on the list, or a container unlike the profile's."""
+    named = {unquote(call.path.partition("/images/")[2].rpartition("/json")[0]) for call in calls}
+    images = {one for one in named if REFERENCE.fullmatch(one) and ".." not in one}
+    made = [call for call in calls if "/containers/create" in call.path and call.image]
+    return unlisted(calls, images) + [text for call in made for text in unlike(call.json(), call.image or {})]
+
+
+def unlike(body: dict[str, Any], image: Mapping[str, Any]) -> list[str]:
+    """In what a create differs from the profile for this image, on whatever network is one of ours."""
+    facts = ImageFacts.of(dict(image))
+    if not is_pinned(facts.user) and is_pinned(body["User"]):
+        facts = replace(facts, numbers=body["User"])  # looked up in the image's own lists
+    network = body["HostConfig"]["NetworkMode"]
+    if not re.fullmatch(r"(sandboxes|test|none)(-[\w-]+)?", network):
+        return [f"network {network}"]
+    try:
+        return beside_profile(body, body["Labels"][LABEL_INSTALL], facts, network)
+    except KeyError as error:
+        return [f"no {error.args[0]}"]
+
+
 def rows_of(calls: Iterable[Call]) -> set[Row]:
     return {one for one in CLOSED for call in calls if fits(one, call)}
 
@@ -135,9 +160,9 @@ def created(calls: Iterable[Call]) -> list[dict[str, Any]]:
     return [json.loads(call.body) for call in calls if "/containers/create" in call.path]
 
 
-def beside_profile(body: dict[str, Any], install: str, image: ImageFacts) -> list[str]:
+def beside_profile(body: dict[str, Any], install: str, image: ImageFacts, network: str) -> list[str]:
     """The knobs in which a create differs from what the profile makes of the same few wishes."""
-    wanted = create_config(wish(body), install, image, install)
+    wanted = create_config(wish(body), install, image, network)
     host, wanted_host = body.pop("HostConfig"), wanted.pop("HostConfig")
     pairs = [(body, wanted), (host, wanted_host)]
     return [key for one, other in pairs for key in {*one, *other} if one.get(key) != other.get(key)]
@@ -159,4 +184,7 @@ def wish(body: dict[str, Any]) -> ContainerSpec:
     )  # fmt: skip
 
 
-__all__ = ["CLOSED", "LABEL_INSTALL", "beside_profile", "created", "rows_of", "unlisted", "wish"]
+__all__ = [
+    *("CLOSED", "LABEL_INSTALL", "ContainerSpec"),
+    *("beside_profile", "created", "rows_of", "strange", "unlike", "unlisted", "wish"),
+]

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from sandboxes.lifecycle import process
 from sandboxes.models import Lease
+from tests import recording
 from tests.browser.product import Product, running
 from tests.fakes.processes import wait_until
 from tests.lifecycle.conftest import docker_engine, engine, fresh_clockwork  # noqa: F401  # fixtures
@@ -112,6 +113,7 @@ class Zygote:
     def __init__(self, install: str) -> None:
         order = {"database": str(connection.settings_dict["NAME"]), "install": install}
         env = os.environ | {"PYTHONPATH": str(project.BASE_DIR), "SANDBOX_DATA": str(project.DATA_DIR)}
+        env["DOCKER_HOST"] = recording.host()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.zygote", json.dumps(order)], cwd=project.BASE_DIR, env=env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

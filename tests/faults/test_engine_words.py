@@ -157,7 +157,7 @@ def compared(body: dict[str, Any], install: str, wishes: dict[str, list[Any]]) -
     asked = [one.memory, one.cpus, one.pids, one.network, one.workdir, one.image, one.disk]
     recorded = wishes.get(one.sandbox_id, asked if one.sandbox_id.startswith("sb_probe") else [])
     other = [] if [*map(str, asked)] == [*map(str, recorded)] else [(asked, recorded)]
-    return calls.beside_profile(body, install, STARTER) + other
+    return calls.beside_profile(body, install, STARTER, install) + other
 
 
 STARTER = ImageFacts("1000:1000", "/workspace")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import secrets
 import time
@@ -19,6 +18,7 @@ from django.test import Client
 from docker.models.containers import Container
 
 from scripts import debian, healthcheck, standin_base
+from tests import recording
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = f"test-{secrets.token_hex(4)}"
@@ -130,8 +130,8 @@ def tag(client) -> Iterator[str]:
 
 
 def engine_socket() -> Path:
-    """The engine's socket on this machine."""
-    host = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    """The way to this machine's engine."""
+    host = recording.host()
     if not host.startswith("unix://"):
         pytest.skip(f"the engine at {host} has no socket here to give to a container")
     return Path(host.removeprefix("unix://"))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from bench.wall import planned
+from tests import recording
 from tests.browser.product import Product, running
 from tests.browser.proxy import Wire
 from tests.fakes.processes import wait_until
@@ -23,14 +24,13 @@ from tests.fakes.processes import wait_until
 pytestmark = pytest.mark.engine
 
 COUNT = 10
-ENGINE = Path(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").removeprefix("unix://"))
 SEATS = "SELECT status, reason, sandbox_id FROM labs_seat"
 ON_RECORD = "SELECT count(*) FROM sandboxes_event WHERE action = ? AND outcome = 'ok'"
 
 
 @pytest.fixture
 def cut_wire(tmp_path: Path) -> Iterator[Wire]:
-    wire = Wire(ENGINE, tmp_path / "engine.sock")
+    wire = Wire(Path(recording.host().removeprefix("unix://")), tmp_path / "engine.sock")
     yield wire
     wire.close()
 

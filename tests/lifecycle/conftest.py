@@ -17,6 +17,7 @@ from sandboxes.engine.base import EngineError
 from sandboxes.engine.docker_engine import DockerEngine
 from sandboxes.lifecycle import cleanup, commands, guard, watch, work
 from sandboxes.models import Command, Sandbox, User
+from tests import recording
 from tests.fakes.engine import STARTER, FakeEngine
 from tests.lifecycle.helpers import ALICE
 
@@ -94,7 +95,7 @@ def by_hand(docker_engine: DockerEngine) -> Callable[..., Any]:
     """``by_hand("pause", sandbox)``: what somebody does with the engine's own tools."""
 
     def do(verb: str, sandbox: Any, **options: Any) -> Any:
-        with docker_engine.connection.control() as api:
+        with recording.by_hand() as api:
             return getattr(api, verb)(sandbox.native_id, **options)
 
     return do

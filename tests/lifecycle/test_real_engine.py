@@ -13,6 +13,7 @@ from django.db import connection
 from sandboxes.engine.base import ContainerSpec, ContainerStatus, NotFound
 from sandboxes.lifecycle import actions, audit, cleanup, commands, disk, invariants
 from sandboxes.models import Command, CommandStatus, Event, Lease, Sandbox, Status
+from tests import recording
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import ALICE, answered, overdue, trail
@@ -37,8 +38,8 @@ def _is(sandbox, status):
     return sandbox.status == status and not sandbox.pending
 
 
-def programs(engine, sandbox):
-    with engine.connection.control() as api:
+def programs(sandbox):
+    with recording.by_hand() as api:
         return [" ".join(row[-1:]) for row in api.top(sandbox.native_id)["Processes"]]
 
 
@@ -94,7 +95,7 @@ def test_an_exec_by_hand_is_told_from_ours(small, events, engine, by_hand):
     command = commands.run(small, "sleep 30", origin=ALICE, wait=0)
     assert wait_until(lambda: Command.objects.get(pk=command.pk).started_at)
     commands.cancel(command, ALICE)
-    with engine.connection.control() as api:
+    with recording.by_hand() as api:
         api.exec_start(by_hand("exec_create", small, cmd=["sh", "-c", "echo canary-31d"]))
     assert wait_until(lambda: lines(small, "engine.exec"))
     (event,) = Event.objects.filter(action="engine.exec")
@@ -106,7 +107,7 @@ def test_a_time_limit_ends_the_process_and_its_children(small, engine):
     text = "sleep 301 & sh -c 'trap \"\" HUP TERM; sleep 302; sleep 303' & sleep 304"
     command = commands.run(small, text, origin=ALICE, time_limit=1, wait=15)
     assert (command.status, command.reason) == (CommandStatus.TIMED_OUT, "ended at its time limit of 1 s")
-    assert not [one for one in programs(engine, small) if "sleep 30" in one]
+    assert not [one for one in programs(small) if "sleep 30" in one]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_time_limit_ends_the_process_and_its_children(small, engine):
 def test_a_time_limit_ends_what_clears_its_environment(small, engine, text):
     command = commands.run(small, text, origin=ALICE, time_limit=1, wait=20)
     assert (command.status, command.reason) == (CommandStatus.TIMED_OUT, "ended at its time limit of 1 s")
-    assert not [one for one in programs(engine, small) if "sleep 305" in one]
+    assert not [one for one in programs(small) if "sleep 305" in one]
 
 
 @pytest.mark.parametrize("shell", [True, False])
@@ -232,7 +233,7 @@ commands.run(Sandbox.objects.get(), "sleep 306", origin=origin, wait=0.5)
     spawn(engine, body).wait(20)
     command = Command.objects.get()
     assert (command.status, command.reason) == (CommandStatus.FAILED, "ended, because Sandboxes was stopped")
-    assert not [one for one in programs(engine, small) if "sleep 306" in one]
+    assert not [one for one in programs(small) if "sleep 306" in one]
     body = "actions.stop(Sandbox.objects.get(), by=origin, wait=0)"
     spawn(engine, body).wait(20)
     assert _is(small, Status.STOPPED)
