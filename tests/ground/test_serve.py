@@ -38,6 +38,12 @@ def test_web_server_and_loop_are_what_is_served():
     assert [one.command[2] for one in loops] == ["cleanup", "provision", "audit"]
 
 
+def test_a_socket_that_says_nothing_is_asked_and_gone_within_a_minute():
+    given = dict(zip(FRAMES[::2], FRAMES[1::2], strict=True))
+    often, patience, looks = int(given["--ping-interval"]), int(given["--ping-timeout"]), 2  # looks: daphne's
+    assert 0 < patience < 60 - often - looks
+
+
 def test_the_first_loop_looks_at_the_settings_for_all():
     _, *loops = children("127.0.0.1", 8123, verbosity=1)
     assert [one.command[3:] for one in loops] == [[], ["--skip-checks"], ["--skip-checks"]]

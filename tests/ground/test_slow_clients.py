@@ -21,6 +21,11 @@ from tests.fakes.processes import wait_until
 PATIENCE = 3.0
 APP = """
 async def application(scope, receive, send):
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
     while (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
@@ -29,17 +34,25 @@ async def application(scope, receive, send):
 WHOLE = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 HALF = WHOLE[:-2]
 BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+SOCKET = (
+    HALF + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+"""A socket whose other side never says a word, not even to pings."""
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
     """The web server with three seconds of patience, and nothing of the project behind it."""
-    with serve(tmp_path_factory.mktemp("slow"), APP) as (place, _):
+    with serve(tmp_path_factory.mktemp("slow"), APP, "--ping-interval", "1", "--ping-timeout", "2") as (
+        place,
+        _,
+    ):
         yield place
 
 
 @contextmanager
-def serve(folder: Path, application: str) -> Iterator[tuple[tuple[str, int], int]]:
+def serve(folder: Path, application: str, *options: str) -> Iterator[tuple[tuple[str, int], int]]:
     """An application on the web server: where it is, and its process."""
     (folder / "plain.py").write_text(application)
     with socket.socket() as probe:
@@ -49,7 +62,7 @@ def serve(folder: Path, application: str) -> Iterator[tuple[tuple[str, int], int
     env = os.environ | {"SANDBOX_CLIENT_PATIENCE": str(PATIENCE), "SANDBOX_DATA": str(folder),
                         "PYTHONPATH": f"{folder}:{root}"}  # fmt: skip
     command = [sys.executable, "-m", "sandboxes.management.web_server", "-b", place[0], "-p", str(place[1])]
-    child = subprocess.Popen([*command, "-v", "0", "plain:application"], env=env, cwd=root)
+    child = subprocess.Popen([*command, *options, "-v", "0", "plain:application"], env=env, cwd=root)
     assert wait_until(lambda: is_open(place), 60)
     try:
         yield place, child.pid
@@ -74,9 +87,11 @@ def client(place: tuple[str, int], data: bytes) -> socket.socket:
 
 def is_closed(one: socket.socket, seconds: float = 30) -> bool:
     one.settimeout(seconds)
+    until = time.monotonic() + seconds
     try:
         while one.recv(4096):
-            pass
+            if time.monotonic() > until:
+                return False
     except TimeoutError:
         return False
     except OSError:
@@ -90,13 +105,18 @@ def crowd(served: tuple[str, int]) -> dict[bytes, list[socket.socket]]:
     return {begun: [client(served, begun) for _ in range(20)] for begun in BEGUN}
 
 
-BEGUN = (b"", b"GE", b"GET / HTTP/1.1\r\n", HALF, BODY, BODY + b"some", WHOLE)
+BEGUN = (b"", b"GE", b"GET / HTTP/1.1\r\n", HALF, BODY, BODY + b"some", WHOLE, SOCKET)
 
 
 def test_others_are_answered_meanwhile(served: tuple[str, int], crowd: Any) -> None:
     for _ in range(20):
         with client(served, WHOLE) as one:
             assert one.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_silent_socket_was_open(served: tuple[str, int]) -> None:
+    with client(served, SOCKET) as one:
+        assert one.recv(4096).startswith(b"HTTP/1.1 101")
 
 
 def test_a_byte_now_and_then_gives_no_more_time_to_a_head(served: tuple[str, int]) -> None:

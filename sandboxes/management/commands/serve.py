@@ -17,8 +17,10 @@ from sandboxes.management.supervisor import Child, Supervisor
 SERVER = "sandboxes.management.web_server"  # named, not imported: this process needs nothing of it
 APPLICATION = "sandboxes.asgi:application"
 LARGEST = str(4 << 20)
-FRAMES = ("--websocket-max-message-size", LARGEST, "--websocket-max-frame-size", LARGEST)
-"""Larger frames are cut off without a word; what is smaller than that and too big for us gets a sentence."""
+FRAMES = ("--websocket-max-message-size", LARGEST, "--websocket-max-frame-size", LARGEST,
+          "--ping-interval", "20", "--ping-timeout", "30")  # fmt: skip
+"""Larger frames are cut off without a word; what is smaller than that and too big for us gets a sentence. Who
+says nothing is asked every 20 seconds, and gone 30 seconds later where no answer came."""
 
 LATER = ["--skip-checks"]
 """Of every loop but the first: they all have the same settings."""
