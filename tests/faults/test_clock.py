@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from sandboxes.lifecycle import cleanup, clock, invariants, process, terminals, transitions
@@ -149,3 +152,81 @@ def test_a_dead_process_is_not_alive_for_ever_when_the_clock_goes_back(
     host.passed += 11
     process.renew()
     assert one_round() == {"redone": 1}
+
+
+# -- several loops ----------------------------------------------------------------------------------
+
+
+def test_a_loop_that_gets_the_role_later_does_not_move_the_ends_again(host: Host, launch: Any) -> None:
+    """It stood by over the jump, and has been asked nothing since it started."""
+    one, mine, standby = launch(lifetime=600), clock.Clock(), clock.Clock()
+    mine.is_steady()
+    had = left(one)
+    host.wall += HOUR
+    assert not mine.is_steady()
+    host.passed += 30
+    assert standby.is_steady()
+    assert (jumps(), mine.is_steady()) == (1, True)
+    assert had - 60 <= left(one) <= had
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_a_loop_that_starts_after_a_jump_puts_right_what_nobody_has(
+    host: Host, launch: Any, jump: float
+) -> None:
+    """The one before it died, and the clock was put right before there was another."""
+    one = launch(lifetime=600)
+    clock.Clock().is_steady()
+    had = left(one)
+    host.wall += jump
+    late = clock.Clock()
+    assert [late.is_steady(), late.is_steady(), clock.Clock().is_steady()] == [False, True, True]
+    assert jumps() == 1
+    assert left(one) >= had - 30
+
+
+def test_a_host_that_started_anew_has_not_jumped(host: Host, launch: Any, monkeypatch: Any) -> None:
+    """Its monotonic clock began again; so it is for a loop on another host."""
+    one = launch(lifetime=600)
+    clock.Clock().is_steady()
+    had = left(one)
+    host.passed += 60
+    monkeypatch.setattr(clock, "host", lambda: "another")
+    monkeypatch.setattr(clock.Clock, "_now", staticmethod(time.time))
+    again = clock.Clock()
+    assert [again.is_steady(), again.is_steady()] == [True, True]
+    assert jumps() == 0
+    assert left(one) < had
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_loops_that_see_a_jump_in_the_same_instant_move_the_ends_once(host: Host, launch: Any) -> None:
+    """By the new clock each takes the other for dead, and the role for free."""
+    one = launch(lifetime=600)
+    loops = [clock.Clock() for _ in range(4)]
+    loops[0].is_steady()
+    had = left(one)
+    together = threading.Barrier(len(loops))
+
+    def look(mine: clock.Clock) -> bool:
+        try:
+            together.wait(30)
+            return mine.is_steady()
+        finally:
+            connection.close()
+
+    host.wall += HOUR
+    with ThreadPoolExecutor(len(loops)) as threads:
+        assert sorted(threads.map(look, loops)) == [False, True, True, True]
+    assert jumps() == 1
+    assert had - 30 <= left(one) <= had
+
+
+def test_a_clock_that_is_put_right_little_by_little_never_jumps(host: Host, launch: Any) -> None:
+    one, mine, standby = launch(lifetime=3600), clock.Clock(), clock.Clock()
+    for _ in range(10):
+        host.wall += 20
+        assert mine.is_steady()
+    assert standby.is_steady()
+    assert (jumps(), clock.Clock().is_steady()) == (0, True)
+    assert left(one) > 3000
