@@ -40,7 +40,7 @@ def host() -> str:
 
 
 class Clock:
-    """Compares the two clocks from round to round, with what was seen last on this host, by whichever loop."""
+    """Compares the two clocks from round to round, with what any loop of this host saw last."""
 
     def __init__(self) -> None:
         self._first = self._now()
