@@ -77,8 +77,8 @@ def not_done(mine: Claim, error: EngineError) -> Ending:
     return _as_it_is(mine, error)
 
 
-def unknown(mine: Claim, error: EngineError) -> Ending:
-    """The engine refuses even to tell: the status stays, and the loop asks again."""
+def as_before(mine: Claim, error: EngineError) -> Ending:
+    """Nothing was done, or the engine refuses even to tell: the status stays, and the loop asks again."""
     transitions.settle(mine, outcome=Outcome.FAILED, reason=str(error))
     return Ending(f"{mine.sandbox.name} could not be {mine.transition.past}: {error}", "error")
 
@@ -100,7 +100,7 @@ def _as_it_is(mine: Claim, error: EngineError) -> Ending:
     except NotFound:
         return gone(mine)
     except EngineError as another:
-        return unknown(mine, another)
+        return as_before(mine, another)
     status = truth.status_of(state)
     columns = truth.columns_of(state) if status is not None else {}
     if status is not None and status == mine.transition.target:

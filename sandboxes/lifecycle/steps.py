@@ -178,8 +178,15 @@ def _resume(mine: Claim) -> Ending:
 
 
 def _restart(mine: Claim) -> Ending:
-    """Stop and start. What runs already after a crash of ours in between is not stopped again."""
+    """Stop and start, where it may start: else it runs on. What runs already after a crash of ours in between
+    is not stopped again."""
     native_id = mine.sandbox.native_id
+    try:
+        guard.ensure(mine.sandbox)
+    except Unreachable:
+        raise
+    except EngineError as error:
+        return endings.as_before(mine, error)
     if not (mine.previous and _is_up(native_id)):
         get_engine().stop(native_id, settings.SANDBOX_STOP_GRACE)
     if not transitions.still_ours(mine):

@@ -124,6 +124,28 @@ def test_a_stopped_one_does_not_start_again_without_the_guard(launch, engine):
     assert sandbox.status_reason.startswith(guard.SHUT)
 
 
+@pytest.mark.parametrize("status", [Status.RUNNING, Status.PAUSED])
+def test_restarting_is_refused_without_the_guard_and_it_stays_as_it_was(launch, engine, status):
+    sandbox = launch(network="internet")
+    if status == Status.PAUSED:
+        actions.pause(sandbox, by=ALICE, wait=None)
+    engine.reached = OPEN
+    let_age()
+    result = actions.restart(sandbox, by=ALICE, wait=None)
+    assert (result.done, result.level) == (False, "error")
+    assert guard.SHUT in result.message
+    assert (sandbox.status, sandbox.pending, looks(engine)) == (status, "", 2)
+    assert not {"stop", "resume"} & {name for name, _ in engine.calls}
+    last = Event.objects.filter(action="sandbox.restart").latest("id")
+    assert (last.outcome, last.reason) == ("failed", guard.SHUT)
+
+
+def test_restarting_costs_no_look_while_what_was_seen_is_fresh(launch, engine):
+    sandbox = launch(network="internet")
+    assert actions.restart(sandbox, by=ALICE, wait=None).done
+    assert (sandbox.status, looks(engine)) == (Status.RUNNING, 1)
+
+
 def test_the_loop_looks_again_while_somebody_has_internet(launch, engine):
     launch(network="internet")
     engine.reached = OPEN
