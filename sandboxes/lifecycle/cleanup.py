@@ -54,8 +54,9 @@ from .reconcile import losing, reconcile
 log = logging.getLogger(__name__)
 
 ROLE = "cleanup"
-LONGEST = 15.0
-"""Seconds between two rounds: no more, for so often it is looked at what sandboxes write."""
+LONGEST = 11.0
+"""Seconds between two rounds: no more, for with PATIENCE it is 15 s, and so often it is looked at what
+sandboxes write."""
 PATIENCE = 4.0
 """Seconds for which a round of the loop waits for what it has begun; a single round waits longer."""
 PATIENCE_ONCE = 60.0

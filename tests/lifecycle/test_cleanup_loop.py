@@ -4,6 +4,8 @@ import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +13,7 @@ from django.db import connection
 from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
-from sandboxes.lifecycle import cleanup, lease, process
+from sandboxes.lifecycle import cleanup, disk, guard, idle, images, lease, paces, process, work
 from sandboxes.management.commands.cleanup import told_to_stop
 from sandboxes.models import Event, Lease, Sandbox, Status
 from tests.fakes.processes import wait_until
@@ -158,6 +160,32 @@ def test_while_the_engine_is_away_the_loop_looks_again_soon(engine, interval, fa
     assert Lease.objects.get(name="cleanup").report["error"] == ("away" if fault else "")
 
 
+@pytest.mark.parametrize("lasts", [0, cleanup.MEASURE_EVERY - 0.1, 60])
+def test_looks_are_as_close_together_as_others_count_on(engine, monkeypatch, lasts):
+    """Rounds as far apart as they may be, whose work takes no time, nearly all they wait, or for ever."""
+    now, looks = [1000.0], {"disk": [], "use": [], "images": []}
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(cleanup, "time", clock)
+    monkeypatch.setattr(paces, "time", clock)
+    for name, every in (("_measuring", cleanup.MEASURE_EVERY), ("_idling", cleanup.USE_EVERY),
+                        ("_looking", cleanup.LOOK_EVERY)):  # fmt: skip
+        monkeypatch.setattr(cleanup, name, cleanup.Every(every))
+    monkeypatch.setattr(disk, "watch", lambda: looks["disk"].append(now[0]))
+    monkeypatch.setattr(idle, "watch", lambda: looks["use"].append(now[0]))
+    monkeypatch.setattr(images, "refresh_presence", lambda: looks["images"].append(now[0]))
+    monkeypatch.setattr(cleanup, "_begin", lambda *_: [("expired", "sb_slow", None)])
+    monkeypatch.setattr(work, "outcome", lambda _, most: now.append(now.pop() + min(lasts, most)))
+    rounds = 12
+    for _ in range(rounds):
+        assert cleanup.run_round().error == ""
+        now[0] += cleanup.LONGEST
+    longest = {name: max(late - soon for soon, late in pairwise(times)) for name, times in looks.items()}
+    assert longest["disk"] <= 15
+    assert longest["use"] <= idle.FRESH.total_seconds() < idle.GAP.total_seconds()
+    assert longest["images"] <= guard.FRESH.total_seconds()
+    assert len(looks["disk"]) == rounds * (2 if lasts > cleanup.PATIENCE else 1), "at both ends of a long one"
+
+
 def test_one_round_on_request(running, engine, capsys):
     overdue(running)
     call_command("cleanup", "--once")
@@ -172,15 +200,15 @@ def test_sigterm_ends_the_command_cleanly(pool, engine, monkeypatch):
         cleanup, "run_round", lambda **_: signal.raise_signal(signal.SIGTERM) or cleanup.Report(moments_ago())
     )
     try:
-        call_command("cleanup", "--interval", "15")
+        call_command("cleanup", "--interval", "11")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 def test_rounds_that_would_be_too_rare_are_refused():
-    with pytest.raises(CommandError, match="at most 15 seconds"):
-        call_command("cleanup", "--interval", "16")
+    with pytest.raises(CommandError, match="at most 11 seconds"):
+        call_command("cleanup", "--interval", "12")
 
 
 def test_the_stop_is_set_from_another_thread():
