@@ -174,7 +174,7 @@ class LabSeat extends HTMLElement {
     const place = this.querySelector("[data-watchers]");
     if (!place) return;
     const text = names.length ? `${names.join(" and ")} ${names.length > 1 ? "are" : "is"} looking at your terminal.` : "";
-    if (place.textContent !== text) place.textContent = text;
+    if (place.textContent !== text) place.textContent = place.title = text;
     place.hidden = !text;
   }
 }

@@ -209,7 +209,7 @@ export class TerminalSession {
   }
 
   #note(text) {
-    this.terminal.write(`\x1b[2m${text}\x1b[0m\r\n`);
+    this.terminal.write(`\x1b[90m${text}\x1b[0m\r\n`);
   }
 
   /* Bytes before `offset` are not to be had: the screen starts anew, in its place in the stream. */
