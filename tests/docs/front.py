@@ -23,8 +23,15 @@ from websockets.typing import Origin
 from scripts import services
 from tests.browser.product import CAST, PASSWORD, Product, free_port
 from tests.docs import said
+from tests.faults.site import settled
 
 PAGE, NAME = "how-to/harden.md", "lab.example.org"
+BOOTSTRAP = """
+from django.core.management import call_command
+call_command("bootstrap", verbosity=0)
+"""
+IMAGE = re.compile(r'name="image" value="([^"]+)"')
+NEW = "/sandboxes/new/"
 TOKEN = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
 
@@ -111,6 +118,15 @@ class Visitor:
     def sign_in(self, name: str, **headers: str) -> Answer:
         return self.post("/sign-in/", "/sign-in/", username=name, password=PASSWORD, **headers)
 
+    def launch(self, name: str) -> str:
+        """The id of a sandbox of the first image that is offered, once it runs."""
+        image = IMAGE.search(self.ask("GET", NEW).text)
+        assert image, "no image is offered"
+        answer = self.post(NEW, NEW, name=name, image=image[1], memory="128m", pids="128")
+        pk = answer.place[1].rstrip("/").rpartition("/")[2]
+        settled(self.front.product, {pk: "running"}, 60)
+        return pk
+
     def socket(self, path: str, origin: str) -> Any:
         """A websocket, as a page of this origin opens it."""
         plain = socket.create_connection(("127.0.0.1", self.front.port), 30, (self.address, 0))
@@ -169,21 +185,31 @@ def signed(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
+def checkout(folder: Path, **given: str) -> Fronted:
+    """A product in a folder as in /srv/sandboxes; its install is known by a file, as it is there."""
+    folder.mkdir()
+    for name in (".venv", "manage.py"):
+        (folder / name).symlink_to(said.ROOT / name)
+    (folder / "var").mkdir()
+    product = Fronted(folder / "var", SANDBOX_ORPHAN_GRACE="1", **given)
+    (product.data / "install").write_text(product.environment.pop("SANDBOX_INSTALL"))
+    return product
+
+
 @contextmanager
-def front(data: Path, keys: Path) -> Iterator[Front]:
-    """Both, gone without a trace afterwards."""
+def front(folder: Path) -> Iterator[Front]:
+    """Both, in this folder, gone without a trace afterwards."""
     outside, port = free_port(), free_port()
     given = said.environment(said.block(PAGE, "sh", "SANDBOX_HTTPS=1"))
     given["SANDBOX_ORIGINS"] += f":{port}"
-    product = Fronted(data, **given)
-    certificate, key = signed(keys)
+    product = checkout(folder / "sandboxes", **given)
+    certificate, key = signed(folder)
     with ExitStack() as stack:
         stack.callback(product.engine.close)
         stack.callback(product.sweep)
         stack.callback(product.stop)
-        product.manage("bootstrap")
-        product.manage("shell", "-v", "0", "-c", CAST)
+        product.manage("shell", "-v", "0", "-c", f"{BOOTSTRAP}{CAST}")
         product.start()
         config = blocks(outside, port, product.port, certificate, key)
-        folder = stack.enter_context(services.nginx(config))
-        yield Front(product, outside, port, certificate, folder / "access")
+        log = stack.enter_context(services.nginx(config)) / "access"
+        yield Front(product, outside, port, certificate, log)

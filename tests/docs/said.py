@@ -9,6 +9,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.M | re.S)
+REQUIRED = re.compile(r"\$\{(\w+):\?")
+"""A variable that compose does not go without."""
 
 
 def block(page: str, language: str, has: str) -> str:
