@@ -139,7 +139,7 @@ class Visitor:
 def plain(port: int, path: str) -> tuple[int, str | None]:
     """What http answers at a port of loopback: the status, and where it leads to."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as link:
-        link.request("GET", path, headers={"Host": NAME})
+        link.request("HEAD", path, headers={"Host": NAME})
         answer = link.getresponse()
         return answer.status, answer.headers["Location"]
 

@@ -24,7 +24,7 @@ def test_past_the_proxy_too_and_no_page_is_shown(site: Front):
 
 
 def test_browsers_are_told_to_stay_with_tls(site: Front):
-    answer = site.visitor().ask("GET", "/sign-in/")
+    answer = site.visitor().ask("HEAD", "/sign-in/")
     assert answer.status == 200
     assert "max-age=31536000" in answer.headers["Strict-Transport-Security"]
 
@@ -83,7 +83,3 @@ def test_more_than_eight_mebibytes_are_refused_by_nginx_and_eight_are_ours_to_ju
     assert (answer.status, "X-Request-ID" in answer.headers) == (413, False)
     answer = visitor.ask("POST", "/sign-in/", b"x" * most)
     assert (answer.status, "X-Request-ID" in answer.headers) == (403, True)
-
-
-def test_a_check_before_going_live_has_nothing_to_say(site: Front):
-    site.product.manage("check", "--deploy", "--fail-level", "WARNING")

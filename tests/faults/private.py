@@ -25,6 +25,7 @@ from sandboxes.management.supervisor import die_with
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
 
+PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "sandboxes-engine-"
 CONFIG = 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n'
@@ -78,11 +79,10 @@ class PrivateEngine:
         assert wait_until(lambda: reaches(self.folder / "below.sock"), 60), self.log()[-2000:]
 
     def _spawn(self, *words: str) -> subprocess.Popen[bytes]:
-        path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                env={"PATH": path, "HOME": str(self.folder)}, preexec_fn=die_with(os.getpid()),
+                env={"PATH": PATH, "HOME": str(self.folder)}, preexec_fn=die_with(os.getpid()),
             )  # fmt: skip
 
     def _options(self) -> list[str]:
@@ -234,17 +234,23 @@ def refuse(reason: str) -> None:
 
 
 @contextlib.contextmanager
-def made(disk: int = 512) -> Iterator[PrivateEngine]:
-    """A private engine that has the starter image, gone without a trace afterwards."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    if os.geteuid() or not all(shutil.which(name, path=path) for name in NEEDED):
+def fresh() -> Iterator[Path]:
+    """A folder for an engine, gone without a trace afterwards, and all of the engine with it."""
+    if os.geteuid() or not all(shutil.which(name, path=PATH) for name in NEEDED):
         refuse(f"a private Docker Engine needs root and {', '.join(NEEDED)}")
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
+        yield folder
+    finally:
+        clear(folder)
+
+
+@contextlib.contextmanager
+def made(disk: int = 512) -> Iterator[PrivateEngine]:
+    """A private engine that has the starter image."""
+    with fresh() as folder:
         one = PrivateEngine(folder, disk)
         one.start()
         one.load()
         yield one
-    finally:
-        clear(folder)
