@@ -149,6 +149,13 @@ class Engine(Protocol):
         """Every knob in which a container differs from this demand, as text for staff. Raises NotFound."""
         ...
 
+    def changes(self, native_id: str, spec: ContainerSpec) -> Sequence[str]:
+        """What another hand has changed of a container since it was made, in a word or two each.
+
+        Limits, restart policy and networks: nothing else can be. Raises NotFound.
+        """
+        ...
+
     def unowned(self, native_id: str, markers: Collection[str]) -> int:
         """How many marked execs of ours run in it with none of these markers. Raises NotFound.
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from .base import ContainerSpec, NotFound
 from .containers import Containers
-from .hardening import ImageFacts, create_config, differences, is_pinned, number_of
+from .hardening import CHANGEABLE, ImageFacts, changes, create_config, differences, is_pinned, number_of
 from .keys import marker_of
 from .sweeping import Sweeping
 
@@ -27,6 +27,14 @@ class Checking(Containers, Sweeping):
             found = differences(config, made)
             if any("MemorySwap" in one for one in found):
                 found = differences(config, made, swap_limit=api.info().get("SwapLimit", True))
+            return found
+
+    def changes(self, native_id: str, spec: ContainerSpec) -> list[str]:
+        with self.connection.control(reading=True) as api:
+            made = api.inspect_container(native_id)
+            found = changes(spec, made, self.network)
+            if CHANGEABLE["MemorySwap"] in found:
+                found = changes(spec, made, self.network, swap_limit=api.info().get("SwapLimit", True))
             return found
 
     def unowned(self, native_id: str, markers: Collection[str]) -> int:

@@ -62,6 +62,17 @@ _NEVER = (
 )
 """Host settings that must be empty in what the engine made."""
 
+CHANGEABLE = {
+    "Memory": "memory",
+    "MemorySwap": "swap",
+    "NanoCpus": "CPUs",
+    "CpuShares": "CPU shares",
+    "PidsLimit": "processes",
+    "RestartPolicy": "restart policy",
+}
+"""What the engine lets others change of a container that exists, in words for everybody. The rest is as it
+was made, perhaps by an older version; a new fixed value among these would stop all that are older."""
+
 
 @dataclass(frozen=True)
 class ImageFacts:
@@ -236,6 +247,20 @@ def differences(config: Raw, inspected: Raw, *, swap_limit: bool = True) -> list
     return list(_differences(config, inspected, swap_limit))
 
 
+def changes(spec: ContainerSpec, inspected: Raw, network: str, *, swap_limit: bool = True) -> list[str]:
+    """What another hand has changed of a container since it was made, in a word or two each."""
+    wanted, made = host_config(spec, network), inspected["HostConfig"]
+    limits = {knob: wanted[knob] for knob in CHANGEABLE}
+    knobs = {one.split(":")[0].removeprefix("HostConfig.") for one in _limits(limits, made, swap_limit)}
+    words = [word for knob, word in CHANGEABLE.items() if knob in knobs]
+    return words + (["networks"] if _others(wanted["NetworkMode"], inspected) else [])
+
+
+def _others(network: str, inspected: Raw) -> list[str]:
+    """The networks that it has beside its own."""
+    return sorted({*((inspected.get("NetworkSettings") or {}).get("Networks") or ())} - {network})
+
+
 def _differences(config: Raw, inspected: Raw, swap_limit: bool) -> Iterator[str]:
     made, host = inspected["Config"], inspected["HostConfig"]
     for knob, wanted in config.items():
@@ -250,18 +275,24 @@ def _differences(config: Raw, inspected: Raw, swap_limit: bool) -> Iterator[str]
     allowed = () if config["HostConfig"]["ReadonlyRootfs"] else ("volume",)
     if any(mount.get("Type") not in allowed for mount in inspected.get("Mounts") or []):
         yield f"Mounts: {inspected['Mounts']!r}"
+    if others := _others(config["HostConfig"]["NetworkMode"], inspected):
+        yield f"Networks: {', '.join(others)} beside its own"
 
 
 def _host_differences(wanted: Raw, made: Raw, swap_limit: bool) -> Iterator[str]:
+    yield from _limits(wanted, made, swap_limit)
+    for knob in _NEVER:
+        if made.get(knob) and knob not in wanted:
+            yield f"HostConfig.{knob}: {made[knob]!r} instead of nothing"
+
+
+def _limits(wanted: Raw, made: Raw, swap_limit: bool) -> Iterator[str]:
     for knob, value in wanted.items():
         found = made.get(knob)
         if knob.startswith("Cap") or knob == "SecurityOpt":
             value, found = _plain(value), _plain(found)
         if not _same(value, found) and (swap_limit or (knob, found) != ("MemorySwap", -1)):
             yield f"HostConfig.{knob}: {_brief(made.get(knob))} instead of {_brief(wanted[knob])}"
-    for knob in _NEVER:
-        if made.get(knob) and knob not in wanted:
-            yield f"HostConfig.{knob}: {made[knob]!r} instead of nothing"
 
 
 def _missing(knob: str, wanted: Iterable[Any], found: Iterable[Any]) -> Iterator[str]:

@@ -32,6 +32,7 @@ from . import (
     audit,
     brakes,
     budget,
+    changed,
     commands,
     disk,
     doubt,
@@ -121,6 +122,7 @@ def run_round(
         jobs += _do(report, "", _ended, []) or []
         _do(report, "full", _watch_disk)
         _do(report, "idle", _watch_use) if expire else None
+        _do(report, "changed", changed.watch)
         beat()
         if jobs or endings:
             tell(report)

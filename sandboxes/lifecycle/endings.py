@@ -26,6 +26,7 @@ from sandboxes.engine.base import (
 from sandboxes.models import Outcome, Sandbox, Status
 
 from . import lost_answers, transitions, truth
+from .demand import Changed
 from .transitions import Claim
 
 log = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ def advice(error: BaseException) -> str:
     """What to do after a launch or start that failed."""
     if isinstance(error, (ImageMissing, TimedOut)):
         return "Choose another image, or ask an admin to pull this one."
+    if isinstance(error, Changed):
+        return "Remove it, or ask an admin to put that back."
     if isinstance(error, NoCapacity):
         return "Remove sandboxes that are not needed, or start it again later."
     return "Start it again, or remove it. If that does not help, ask an admin."

@@ -276,7 +276,7 @@ CORE: tuple[Word, ...] = (
          meaning="By another hand."),
     Word("engine.update", "change {sandbox}", "changed {sandbox}",
          alone="the limits of {sandbox} were changed",
-         meaning="By another hand."),
+         meaning="By another hand; it is stopped where they are others than demanded."),
     Word("engine.copy", "copy files of {sandbox}", "copied files of {sandbox}",
          alone="files of {sandbox} were copied", meaning="Into it or out of it by another hand."),
     Word("engine.attach", "attach to {sandbox}", "attached to {sandbox}",

@@ -32,7 +32,7 @@ from sandboxes.models import (
 from sandboxes.units import format_size
 
 from . import budget, expiry, process, truth
-from .steps import spec_of
+from .demand import spec_of
 
 REST = frozenset({Status.RUNNING, Status.PAUSED, Status.STOPPED})
 """Has a container and an end."""

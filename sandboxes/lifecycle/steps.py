@@ -17,7 +17,6 @@ from django.utils import timezone
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import (
-    ContainerSpec,
     EngineError,
     ImageMissing,
     NotFound,
@@ -26,7 +25,8 @@ from sandboxes.engine.base import (
 )
 from sandboxes.models import Sandbox, Status
 
-from . import audit, endings, guard, images, names, transitions, truth, work
+from . import audit, demand, endings, guard, images, transitions, truth, work
+from .demand import spec_of
 from .endings import Ending, Later
 from .transitions import Claim
 
@@ -118,32 +118,13 @@ def _pulled(error: BaseException | None, mine: Claim) -> Later:
     return _guarded(mine, go_on)
 
 
-def spec_of(sandbox: Sandbox) -> ContainerSpec:
-    """What its container is to be."""
-    return ContainerSpec(
-        sandbox_id=sandbox.pk,
-        image=sandbox.image_reference,
-        memory=sandbox.memory,
-        cpus=float(sandbox.cpus),
-        pids=sandbox.pids,
-        network=str(sandbox.network),
-        workdir=sandbox.workdir,
-        environment=dict(sandbox.environment),
-        shell=sandbox.shell,
-        root=sandbox.runs_as_root,
-        strict=sandbox.is_strict,
-        disk=sandbox.disk,
-        runtime=sandbox.runtime,
-        hostname=names.hostname(sandbox.name),
-    )
-
-
 def _start(mine: Claim) -> Later:
     """Start its container; a failed launch has none, so that is launched anew."""
     if not mine.sandbox.native_id:
         return _launch(mine)
     try:
         guard.ensure(mine.sandbox)
+        demand.ensure(mine.sandbox)
         get_engine().start(mine.sandbox.native_id)
     except NotFound:
         if mine.sandbox.status == Status.FAILED:
@@ -192,6 +173,7 @@ def _restart(mine: Claim) -> Ending:
     if not transitions.still_ours(mine):
         return endings.lost(mine)
     try:
+        demand.ensure(mine.sandbox)
         get_engine().start(native_id)
     except (NotFound, Unreachable):
         raise

@@ -21,6 +21,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,9 +32,9 @@ from django.utils.module_loading import import_string
 
 from sandboxes.engine import get_engine
 from sandboxes.engine.base import ContainerState, EngineError, EngineEvent, NotFound
-from sandboxes.models import ENDED, Event, Outcome, Sandbox, Status
+from sandboxes.models import ENDED, UP, Event, Outcome, Sandbox, Status
 
-from . import announce, audit, commands, lost_answers, steps, transitions, truth, work
+from . import announce, audit, changed, commands, lost_answers, steps, transitions, truth, work
 from .reconcile import WORDS, reason_for, reconcile
 
 __all__ = ["handle", "reconcile"]
@@ -83,6 +84,7 @@ def handle(event: EngineEvent) -> None:
         _signalled(event)
     elif event.action in OTHERS and not (event.action in (OUT_OF, INTO) and _is_our_copy(event)):
         _noted(event, *OTHERS[event.action])
+        _limits_changed(event)
 
 
 def _row(event: EngineEvent) -> Sandbox | None:
@@ -207,6 +209,14 @@ def _noted(event: EngineEvent, action: str, reason: str, **facts: Any) -> None:
     row = _row(event)
     if row is not None and not _is_known(event):
         _note(row, event, action, reason, **facts)
+
+
+def _limits_changed(event: EngineEvent) -> None:
+    """One whose limits are others than demanded is stopped; what cannot be told now, the loop finds."""
+    row = _row(event) if event.action == "update" else None
+    if row is not None and row.status in UP and not row.pending:
+        with suppress(EngineError):
+            changed.look(row)
 
 
 def _exec_started(event: EngineEvent) -> None:

@@ -253,6 +253,17 @@ def test_a_container_is_what_was_asked_for_and_nothing_else(engine: Engine, sand
         engine.differences(MISSING, spec)
 
 
+def test_what_another_hand_changed_of_it_is_told_in_words(engine: Engine, sandboxes: Sandboxes):
+    spec = sandboxes.spec()
+    native_id = sandboxes.created(spec)
+    assert list(engine.changes(native_id, spec)) == []
+    assert "memory" in engine.changes(native_id, replace(spec, memory=spec.memory * 2))
+    assert list(engine.changes(native_id, replace(spec, cpus=spec.cpus * 2))) == ["CPUs"]
+    assert list(engine.changes(native_id, replace(spec, pids=spec.pids + 1))) == ["processes"]
+    with pytest.raises(NotFound):
+        engine.changes(MISSING, spec)
+
+
 def test_whose_an_exec_is_can_be_told(engine: Engine, sandboxes: Sandboxes):
     native_id = sandboxes.running()
     assert engine.unowned(native_id, ()) == 0

@@ -10,14 +10,14 @@ import pytest
 
 from sandboxes.engine import seccomp
 from sandboxes.engine.base import ContainerSpec, EngineError
-from sandboxes.engine.hardening import ImageFacts, create_config, differences, file_size, user_for
+from sandboxes.engine.hardening import ImageFacts, changes, create_config, differences, file_size, user_for
 
 SPEC = ContainerSpec("sb_k7w2m9x4", "node:20-alpine", 512 << 20, 1.5, 256, environment={"A": "b=c"})
 PLAIN = ImageFacts()
 
 
-def config(image: ImageFacts = PLAIN, **changes: Any) -> dict[str, Any]:
-    return create_config(replace(SPEC, **changes), "mine", image, "sandboxes")
+def config(image: ImageFacts = PLAIN, **wishes: Any) -> dict[str, Any]:
+    return create_config(replace(SPEC, **wishes), "mine", image, "sandboxes")
 
 
 def as_inspected(made: dict[str, Any]) -> dict[str, Any]:
@@ -275,3 +275,58 @@ def test_a_host_that_cannot_limit_swap_is_excused_from_that_alone():
     assert differences(made, inspected, swap_limit=False) == []
     inspected["HostConfig"]["MemorySwap"] = 7
     assert differences(made, inspected, swap_limit=False)
+
+
+# -- what others may change later -------------------------------------------------------------------
+
+
+def test_a_container_that_nobody_touched_has_no_changes():
+    for wishes in ({}, {"network": "internet"}, {"strict": True}):
+        made = config(**wishes)
+        inspected = joined(as_inspected(made), made["HostConfig"]["NetworkMode"])
+        assert changes(replace(SPEC, **wishes), inspected, "sandboxes") == []
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "word"),
+    [
+        ("Memory", 1 << 40, "memory"),
+        ("MemorySwap", -1, "swap"),
+        ("NanoCpus", 0, "CPUs"),
+        ("CpuShares", 1024, "CPU shares"),
+        ("PidsLimit", None, "processes"),
+        ("RestartPolicy", {"Name": "always", "MaximumRetryCount": 0}, "restart policy"),
+    ],
+)
+def test_each_knob_that_the_engine_lets_others_change(knob: str, value: Any, word: str):
+    made = config()
+    inspected = joined(as_inspected(made), "none")
+    inspected["HostConfig"][knob] = value
+    assert changes(SPEC, inspected, "sandboxes") == [word]
+    assert [one for one in differences(made, inspected) if knob in one]
+
+
+def test_on_a_host_that_cannot_limit_swap_that_is_no_change():
+    made = config()
+    inspected = joined(as_inspected(made), "none")
+    inspected["HostConfig"]["MemorySwap"] = -1
+    assert changes(SPEC, inspected, "sandboxes", swap_limit=False) == []
+
+
+def test_what_cannot_be_changed_later_may_be_an_older_versions():
+    made = config()
+    inspected = joined(as_inspected(made), "none")
+    inspected["HostConfig"] |= {"SecurityOpt": ["no-new-privileges"], "ShmSize": 1}
+    assert changes(SPEC, inspected, "sandboxes") == []
+
+
+@pytest.mark.parametrize("network", ["none", "internet"])
+def test_another_network_beside_its_own_is_noticed(network: str):
+    made = config(network=network)
+    inspected = joined(as_inspected(made), made["HostConfig"]["NetworkMode"], "bridge")
+    assert changes(replace(SPEC, network=network), inspected, "sandboxes") == ["networks"]
+    assert differences(made, inspected) == ["Networks: bridge beside its own"]
+
+
+def joined(inspected: dict[str, Any], *networks: str) -> dict[str, Any]:
+    return inspected | {"NetworkSettings": {"Networks": {name: {} for name in networks}}}

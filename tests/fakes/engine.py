@@ -119,6 +119,14 @@ class FakeEngine(Machinery):
         other = [one.name for one in fields(spec) if getattr(spec, one.name) != getattr(mine, one.name)]
         return [*other, *self.odd.get(native_id, ())]
 
+    def changes(self, native_id: str, spec: ContainerSpec) -> list[str]:
+        """What a test put into ``self.changed[native_id]``, and limits that are others than demanded."""
+        self._call("changes", native_id)
+        mine = self._get(native_id).spec
+        words = {"memory": "memory", "cpus": "CPUs", "pids": "processes"}
+        other = [word for name, word in words.items() if getattr(spec, name) != getattr(mine, name)]
+        return [*other, *self.changed.get(native_id, ())]
+
     def unowned(self, native_id: str, markers: Collection[str]) -> int:
         self._call("unowned", native_id)
         running = [one for one in self._get(native_id).processes if one.running and one.marker]

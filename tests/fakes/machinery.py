@@ -71,6 +71,7 @@ class Machinery:
         self.scripts: dict[tuple[str, ...], Script] = {}
         self.stubborn: set[str] = set()
         self.odd: dict[str, list[str]] = {}
+        self.changed: dict[str, list[str]] = {}
         self.execs: dict[str, ExecFacts] = {}
         self.stats_interval = 0.01
         self.stats_open = 0
