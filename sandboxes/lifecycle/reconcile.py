@@ -113,15 +113,16 @@ def _is_old(state: ContainerState, at: datetime) -> bool:
 
 
 def _remove_orphan(state: ContainerState, row: Sandbox | None) -> str:
-    """Remove a container of ours that no live row stands for."""
+    """Remove a container of ours that no live row stands for; on record once, however many loops see it."""
     try:
         get_engine().remove(state.native_id)
     except EngineError as error:
         log.warning("Orphan %s could not be removed: %s", state.native_id[:12], error.detail or error)
         return ""
     facts = {"container": state.native_id[:12], "sandbox": state.sandbox_id}
-    audit.record("cleanup.orphan", audit.CLEANUP, row, reason="a container without a sandbox", detail=facts)
-    return "orphans"
+    why, key = "a container without a sandbox", f"orphan:{state.native_id}"
+    noted = audit.record("cleanup.orphan", audit.CLEANUP, row, reason=why, detail=facts, engine_key=key)
+    return "orphans" if noted else ""
 
 
 def _is_missing(row: Sandbox, here: set[str]) -> bool:

@@ -16,9 +16,10 @@ from hypothesis import settings as given_settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from sandboxes.engine import set_engine
+from sandboxes.engine.base import ContainerSpec
 from sandboxes.lifecycle import cleanup, invariants, steps, work
 from sandboxes.models import Event, Image, Outcome, Sandbox, Status, User
-from tests.fakes.engine import FakeEngine
+from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.processes import wait_until
 
 from .conftest import FULL, SEED
@@ -107,9 +108,11 @@ def test_two_loops_remove_nothing_twice(
     made = scale(30, 2000)
     rows = Sandbox.objects.exclude(status=Status.REMOVED)
     try:
-        for _ in range(made):
+        for number in range(made):
             launch(memory="32m", lifetime=1)
+            engine.create(ContainerSpec(f"sb_orphan{number}", STARTER, 32 << 20, 1, 64))
         assert wait_until(lambda: not rows.exists(), 120), list(rows.values_list("status", "pending"))
+        assert wait_until(lambda: not engine.containers, 120)
     finally:
         over.set()
         for loop in loops:
@@ -131,7 +134,8 @@ def go_round(over: threading.Event, faults: list[str], rounds: Counter[str], nam
 
 
 def twice() -> int:
-    """How many sandboxes were removed, or asked to be, more than once on record."""
+    """How many sandboxes and orphans were removed, or asked to be, more than once on record."""
     rows = Event.objects.filter(action__in=("sandbox.remove", "engine.remove"))
     by_outcome = Counter(rows.values_list("sandbox_id", "outcome"))
-    return sum(count > 1 for count in by_outcome.values())
+    orphans = Event.objects.filter(action="cleanup.orphan").values_list("detail__container", flat=True)
+    return sum(count > 1 for count in (*by_outcome.values(), *Counter(orphans).values()))

@@ -46,6 +46,28 @@ def test_two_rounds_at_once_are_harmless(pool, launch, engine):
     assert not engine.containers
     assert Event.objects.filter(action="sandbox.remove", outcome="ok").count() == 6
     assert Event.objects.filter(action="sandbox.remove", outcome="requested").count() == 6
+    assert Event.objects.filter(action="cleanup.orphan").count() == 1
+    assert sum(report.counts["orphans"] for report in reports) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_orphan_that_two_loops_remove_at_once_is_on_record_once(pool, engine):
+    stray(engine, seconds=100)
+    engine.gate["remove"] = threading.Event()
+
+    def one(_):
+        try:
+            return cleanup.run_round().counts["orphans"]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as threads:
+        rounds = threads.map(one, range(2))
+        assert wait_until(lambda: [name for name, _ in engine.calls].count("remove") == 2)
+        engine.gate["remove"].set()
+        assert sorted(rounds) == [0, 1]
+    assert Event.objects.filter(action="cleanup.orphan").count() == 1
+    assert not engine.containers
 
 
 def test_the_role_is_had_by_one_and_is_free_when_it_runs_out(db):
