@@ -9,11 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -51,6 +49,7 @@ from . import (
 from .clock import Clock
 from .paces import Every, Tries
 from .reconcile import losing, reconcile
+from .rounds import Job, Report, Round
 
 log = logging.getLogger(__name__)
 
@@ -73,29 +72,6 @@ AWAY = 1.0
 """Seconds between two rounds while the engine is away: people wait for what that left half done."""
 
 
-@dataclass
-class Report:
-    """One round: when, how long, how many of each, and what went wrong (a sentence).
-
-    ``engine`` is what was last seen of the engine itself: version, free_disk in bytes or None; ``held``
-    what the loop does not believe yet (see doubt.py). ``is_away``: it did not say which containers there are.
-    """
-
-    at: datetime
-    seconds: float = 0.0
-    counts: Counter[str] = field(default_factory=Counter)
-    error: str = ""
-    engine: dict[str, Any] = field(default_factory=dict)
-    held: str = ""
-    is_away: bool = False
-
-    def as_json(self) -> dict[str, Any]:
-        counts = {name: count for name, count in self.counts.items() if count}
-        at = self.at.isoformat(timespec="seconds")
-        return {"at": at, "seconds": round(self.seconds, 3), "counts": counts, "error": self.error,
-                "engine": self.engine, "held": self.held}  # fmt: skip
-
-
 # -- one round ----------------------------------------------------------------------------------
 
 
@@ -107,45 +83,41 @@ def run_round(
     patience: float = PATIENCE,
     tell: Callable[[Report], Any] = lambda _: None,
 ) -> Report:
-    """Do one round. ``now`` is the time by which sandboxes are over; ``beat`` is called between steps.
+    """Do one round. ``now`` is the time by which sandboxes are over.
 
-    ``tell`` gets the report as it is before the round waits for what it has begun.
+    ``beat`` is called before each step, and before each thing that is removed: lease.Lost, which it raises
+    where the role is another's by now, ends the round. ``tell`` gets the report as it is before the round
+    waits for what it has begun.
     """
     began = time.monotonic()
     report = Report(timezone.now())
-    alive = process.alive()
+    one = Round(report, beat, process.alive())
     states = _containers(report)
     if states is not None:
-        endings = _reap(report, alive)  # first: they count as running
-        jobs = _begin(report, alive, now or report.at, expire)
-        _do(report, "", lambda: report.counts.update(reconcile(states, report.at)))
-        jobs += _do(report, "", _ended, []) or []
-        _do(report, "full", _watch_disk)
-        _do(report, "idle", _watch_use) if expire else None
-        _do(report, "changed", changed.watch)
-        beat()
+        endings = _reap(one)  # first: they count as running
+        jobs = _begin(one, now or report.at, expire)
+        one.do("", lambda: report.counts.update(reconcile(states, report.at, beat)))
+        jobs += one.do("", lambda: _ended(one), []) or []
+        one.do("full", _watch_disk)
+        one.do("idle", _watch_use) if expire else None
+        one.do("changed", changed.watch)
         if jobs or endings:
             tell(report)
         until = time.monotonic() + patience
-        _wait(report, jobs, beat, until)
-        endings += _reap(report, alive) if jobs else []  # what was paused and was resumed by now
-        _count(report, endings, beat, until)
-        _do(report, "full", _watch_disk)
-        _do(report, "terminals", lambda: terminals.reap(alive))
-        _do(report, "", _look_around)
-    beat()
-    _do(report, "pulls", lambda: images.release_pulls(alive))
-    _do(report, "recordings", lambda: recordings.reap(alive))
-    _do(report, "pruned", _prune)
-    _do(report, "pruned", lambda: recordings.prune(timezone.now()) if _clearing.is_due() else 0)
+        _wait(one, jobs, until)
+        endings += _reap(one) if jobs else []  # what was paused and was resumed by now
+        _count(one, endings, until)
+        one.do("full", _watch_disk)
+        one.do("terminals", lambda: terminals.reap(one.alive))
+        one.do("", _look_around)
+    one.do("pulls", lambda: images.release_pulls(one.alive))
+    one.do("recordings", lambda: recordings.reap(one.alive))
+    one.do("pruned", _prune)
+    one.do("pruned", lambda: recordings.prune(timezone.now()) if _clearing.is_due() else 0)
     report.engine = dict(_engine)
-    report.held = "; ".join(one.held for one in (expiry.doubt, losing) if one.held)
+    report.held = "; ".join(doubt.held for doubt in (expiry.doubt, losing) if doubt.held)
     report.seconds = time.monotonic() - began
     return report
-
-
-Job = tuple[str, str, Future[Any]]
-"""What is counted, which sandbox, and its work."""
 
 
 def _containers(report: Report) -> Sequence[ContainerState] | None:
@@ -157,70 +129,69 @@ def _containers(report: Report) -> Sequence[ContainerState] | None:
         return None
 
 
-def _begin(report: Report, alive: set[str], now: datetime, expire: bool) -> list[Job]:
+def _begin(one: Round, now: datetime, expire: bool) -> list[Job]:
     """Put to work what was left half done, what is over, and what waits for the engine, in this order."""
     jobs: list[Job] = []
-    for step in (lambda: _redo(alive), (lambda: _expire(now)) if expire else list, _relaunch):
-        jobs += _do(report, "", step, []) or []
+    expired = (lambda: _expire(one, now)) if expire else list
+    for step in (lambda: _redo(one), expired, lambda: _relaunch(one)):
+        jobs += one.do("", step, []) or []
     return jobs
 
 
-def _redo(alive: set[str]) -> list[Job]:
+def _redo(one: Round) -> list[Job]:
     """Stale claims: their process has died, or gave no sign of them for too long."""
     silent = Q(pending_since__lt=timezone.now() - timedelta(seconds=settings.SANDBOX_CLAIM_LIMIT))
-    rows = Sandbox.objects.exclude(pending="").filter(silent | ~Q(claimed_by__in=alive))
-    return [("redone", row.pk, job) for row in rows if (job := actions.redo(row))]
+    rows = Sandbox.objects.exclude(pending="").filter(silent | ~Q(claimed_by__in=one.alive))
+    return [("redone", row.pk, job) for row in one.each(rows) if (job := actions.redo(row))]
 
 
-def _expire(now: datetime) -> list[Job]:
+def _expire(one: Round, now: datetime) -> list[Job]:
     """What is past its end. The UPDATE that claims it looks at the end again, so extending wins."""
-    return _begun("expired", expiry.over(now), "remove", reason="expired", where=expiry.late(now))
+    return _begun(one, "expired", expiry.over(now), "remove", reason="expired", where=expiry.late(now))
 
 
-def _relaunch() -> list[Job]:
+def _relaunch(one: Round) -> list[Job]:
     """What waits for the engine, which answers now: as much of it as there is room for."""
-    return _begun("launched", waiting.ready(), "launch")
+    return _begun(one, "launched", waiting.ready(), "launch")
 
 
-def _ended() -> list[Job]:
+def _ended(one: Round) -> list[Job]:
     """Sandboxes that were to go when they end, and have ended."""
     rows = Sandbox.objects.filter(status=Status.STOPPED, auto_remove=True, pending="")
-    return [job for row in rows for job in _begun("ended", [row], "remove", reason=row.status_reason)]
+    return [job for row in rows for job in _begun(one, "ended", [row], "remove", reason=row.status_reason)]
 
 
-def _begun(count: str, rows: Any, action: str, **options: Any) -> list[Job]:
+def _begun(one: Round, count: str, rows: Any, action: str, **options: Any) -> list[Job]:
     """Claim each row for an action; those that failed lately are left alone for a while."""
     jobs: list[Job] = []
-    for row in rows:
+    for row in one.each(rows):
         begun = None if _tries.is_too_soon(row.pk) else actions.begin(row, action, audit.CLEANUP, **options)
         if begun:
             jobs.append((count, row.pk, begun[1]))
     return jobs
 
 
-def _wait(report: Report, jobs: list[Job], beat: Callable[[], Any], until: float) -> None:
+def _wait(one: Round, jobs: list[Job], until: float) -> None:
     """Wait for what was begun, and count it; what takes longer goes on by itself."""
     for count, pk, job in jobs:
-        ending = _do(report, "", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
-        beat()
+        ending = one.do("", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
         if ending is None:
-            report.counts["unfinished"] += 1
+            one.report.counts["unfinished"] += 1
             continue
         went_well = ending.level in ("success", "info")
         _tries.note(pk, went_well)
-        report.counts[count if went_well else "failed"] += 1
+        one.report.counts[count if went_well else "failed"] += 1
 
 
-def _reap(report: Report, alive: set[str]) -> list[Future[int]]:
+def _reap(one: Round) -> list[Future[int]]:
     """Begin to end what dead processes ran in sandboxes, as far as it can be ended now."""
-    return _do(report, "", lambda: commands.reap(alive), []) or []
+    return one.do("", lambda: commands.reap(one.alive), []) or []
 
 
-def _count(report: Report, endings: list[Future[int]], beat: Callable[[], Any], until: float) -> None:
+def _count(one: Round, endings: list[Future[int]], until: float) -> None:
     """Wait for the ends of commands, as for what was begun."""
     for job in endings:
-        _do(report, "commands", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
-        beat()
+        one.do("commands", lambda job=job: work.outcome(job, max(until - time.monotonic(), 0)))  # type: ignore[misc]
 
 
 def _look_around() -> None:
@@ -253,22 +224,6 @@ def _prune() -> int:
     mine = Q(name__startswith="process:") | Q(name__startswith=usage.NAME)
     Lease.objects.filter(mine, until__lt=now - timedelta(days=1)).delete()
     return commands.prune(now - timedelta(days=settings.SANDBOX_KEEP_DAYS))
-
-
-def _do(report: Report, count: str, step: Callable[[], Any], otherwise: Any = None) -> Any:
-    """Do one step; a fault in it is reported, and the others are done all the same."""
-    try:
-        result = step()
-    except EngineError as error:
-        report.error = report.error or str(error)
-        return otherwise
-    except Exception as error:
-        log.exception("A step of the cleanup round failed")
-        report.error = report.error or f"A step failed: {type(error).__name__}. The log says more."
-        return otherwise
-    if count:
-        report.counts[count] += result or 0
-    return result
 
 
 _tries = Tries()
@@ -332,10 +287,10 @@ def _round_in_role(interval: float, clock: Clock) -> bool:
     report = None
     try:
         if lease.acquire(ROLE, seconds):
-            report = run_round(
-                expire=clock.is_steady(), beat=lambda: lease.acquire(ROLE, seconds), tell=_tell
-            )
+            report = run_round(expire=clock.is_steady(), beat=lambda: lease.keep(ROLE, seconds), tell=_tell)
             _tell(report)
+    except lease.Lost:
+        log.warning("Another process has the role of cleanup by now; this round has ended.")
     except Exception:
         log.exception("A cleanup round failed")
     finally:

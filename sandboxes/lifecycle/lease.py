@@ -16,6 +16,10 @@ from . import process
 from .process import process_id
 
 
+class Lost(Exception):
+    """Another process has the role by now."""
+
+
 def acquire(name: str, seconds: float) -> bool:
     """Take or renew the role for so long; False while another process has it.
 
@@ -34,6 +38,15 @@ def acquire(name: str, seconds: float) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def keep(name: str, seconds: float) -> None:
+    """For who has the role, before each thing done in it: renew it in good time. Raises Lost."""
+    half = timezone.now() + timedelta(seconds=seconds / 2)
+    if Lease.objects.filter(name=name, owner=process_id(), until__gt=half).exists():
+        return
+    if not acquire(name, seconds):
+        raise Lost(name)
 
 
 def release(name: str) -> None:

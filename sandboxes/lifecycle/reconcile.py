@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -36,18 +37,26 @@ WORDS = {
 losing = Doubt("have lost their container")
 
 
-def reconcile(states: Sequence[ContainerState], at: datetime) -> Counter[str]:
-    """Put right every difference between the containers, as listed at ``at``, and the rows."""
+def reconcile(
+    states: Sequence[ContainerState], at: datetime, beat: Callable[[], Any] = lambda: None
+) -> Counter[str]:
+    """Put right every difference between the containers, as listed at ``at``, and the rows.
+
+    ``beat`` is called before each container that is removed, and each row whose container is gone.
+    """
     ids = {state.sandbox_id for state in states}
     rows = Sandbox.objects.select_related("owner").filter(~Q(status__in=ENDED) | Q(pk__in=ids))
     known = {row.pk: row for row in rows}
     counts: Counter[str] = Counter()
     for state in states:
-        counts[_put_right(known.get(state.sandbox_id), state, at)] += 1
+        counts[_put_right(known.get(state.sandbox_id), state, at, beat)] += 1
     here = {state.native_id for state in states}
     rows_lost = [row for row in known.values() if _is_missing(row, here) and _is_lost(row, at)]
     believed = losing.believed([row.pk for row in rows_lost])
-    counts["lost"] += sum(_lose(row) for row in rows_lost if row.pk in believed)
+    for row in rows_lost:
+        if row.pk in believed:
+            beat()
+            counts["lost"] += _lose(row)
     del counts[""]
     return +counts
 
@@ -58,17 +67,16 @@ def before_serving() -> Counter[str]:
     return reconcile(get_engine().list(), at)
 
 
-def _put_right(row: Sandbox | None, state: ContainerState, at: datetime) -> str:
+def _put_right(row: Sandbox | None, state: ContainerState, at: datetime, beat: Callable[[], Any]) -> str:
     """What was done about a container: accepted, orphan or nothing ("")."""
-    if row is None:
-        return _remove_orphan(state, None) if _is_old(state, at) else ""
-    if row.pending or row.changed_at >= at or row.status == Status.QUEUED:
+    if row is not None and (row.pending or row.changed_at >= at or row.status == Status.QUEUED):
         return ""
-    if row.status in ENDED:
-        return _remove_orphan(state, row)
-    if row.native_id != state.native_id:
-        return _remove_orphan(state, row) if _is_old(state, at) else ""
-    return "accepted" if differs(row, state) and _accept(row) else ""
+    if row is not None and row.native_id == state.native_id and row.status not in ENDED:
+        return "accepted" if differs(row, state) and _accept(row) else ""
+    if (row is None or row.status not in ENDED) and not _is_old(state, at):
+        return ""
+    beat()
+    return _remove_orphan(state, row)
 
 
 def differs(row: Sandbox, state: ContainerState) -> bool:

@@ -182,6 +182,77 @@ def test_while_the_engine_is_away_the_loop_looks_again_soon(engine, interval, fa
     assert Lease.objects.get(name="cleanup").report["error"] == ("away" if fault else "")
 
 
+# -- the role passes while a round is under way -----------------------------------------------------
+
+
+@pytest.fixture
+def passes(engine, monkeypatch):
+    """``passes("list")``: while the engine is asked that, the role goes to another process that lives."""
+
+    def pass_on():
+        later = timezone.now() + timedelta(minutes=1)
+        Lease.objects.create(name="process:another", owner="another", until=later)
+        Lease.objects.filter(name="cleanup").update(owner="another", until=later)
+
+    def passes(call):
+        asked = getattr(engine, call)
+
+        def ask(*arguments):
+            if not Lease.objects.filter(owner="another").exists():
+                pass_on()
+            return asked(*arguments)
+
+        monkeypatch.setattr(engine, call, ask)
+
+    return passes
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_round_whose_role_has_passed_ends_nothing_and_reports_nothing(running, engine, passes):
+    overdue(running)
+    stray(engine, seconds=100)
+    passes("list")
+    cleanup.loop(1, Stop())
+    running.refresh_from_db()
+    assert (running.status, len(engine.containers)) == (Status.RUNNING, 2)
+    assert "remove" not in {name for name, _ in engine.calls}
+    assert Lease.objects.get(name="cleanup").report == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_comes_after_the_passing_is_left_to_the_other(launch, engine, passes):
+    for name in ("a", "b", "c"):
+        overdue(launch(name=name))
+    passes("remove")
+    cleanup.loop(1, Stop())
+    assert Sandbox.objects.filter(status=Status.REMOVED).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_so_are_the_other_containers_without_a_sandbox(engine, passes):
+    for number in range(3):
+        stray(engine, f"sb_stray{number}", seconds=100)
+    passes("remove")
+    cleanup.loop(1, Stop())
+    assert len(engine.containers) == 2
+
+
+def test_one_round_on_request_needs_no_role(running, engine, passes):
+    overdue(running)
+    passes("list")
+    assert cleanup.once().counts["expired"] == 1
+
+
+def test_the_role_is_renewed_in_good_time_and_not_at_each_step(db):
+    lease.acquire("cleanup", 60)
+    until = Lease.objects.get(name="cleanup").until
+    lease.keep("cleanup", 60)
+    assert Lease.objects.get(name="cleanup").until == until
+    Lease.objects.filter(name="cleanup").update(until=until - timedelta(seconds=40))
+    lease.keep("cleanup", 60)
+    assert Lease.objects.get(name="cleanup").until >= until
+
+
 @pytest.mark.parametrize("lasts", [0, cleanup.MEASURE_EVERY - 0.1, 60])
 def test_looks_are_as_close_together_as_others_count_on(engine, monkeypatch, lasts):
     """Rounds as far apart as they may be, whose work takes no time, nearly all they wait, or for ever."""
