@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
@@ -204,12 +204,19 @@ def front(folder: Path) -> Iterator[Front]:
     given["SANDBOX_ORIGINS"] += f":{port}"
     product = checkout(folder / "sandboxes", **given)
     certificate, key = signed(folder)
-    with ExitStack() as stack:
-        stack.callback(product.engine.close)
-        stack.callback(product.sweep)
-        stack.callback(product.stop)
-        product.manage("shell", "-v", "0", "-c", f"{BOOTSTRAP}{CAST}")
-        product.start()
+    with closing(product.engine), begun(product):
         config = blocks(outside, port, product.port, certificate, key)
-        log = stack.enter_context(services.nginx(config)) / "access"
-        yield Front(product, outside, port, certificate, log)
+        with services.nginx(config) as served:
+            yield Front(product, outside, port, certificate, served / "access")
+
+
+@contextmanager
+def begun(product: Product, more: str = "") -> Iterator[None]:
+    """A product that serves, made with its cast by one command; stopped and swept afterwards."""
+    try:
+        product.manage("shell", "-v", "0", "-c", f"{BOOTSTRAP}{CAST}{more}")
+        product.start()
+        yield
+    finally:
+        product.stop()
+        product.sweep()

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 
 from bench.person import Person
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.browser.product import Product
 from tests.docs import documented, said
+from tests.docs.front import begun
 from tests.fakes.engine import STARTER
 from tests.fakes.processes import wait_until
 from tests.faults.private import PATH
-from tests.faults.site import Shell, breaches, query, ready, settled, site, statuses
+from tests.faults.site import Shell, breaches, query, ready, settled, statuses
 from tests.recording import Recorder
 
 pytestmark = pytest.mark.engine
@@ -39,6 +41,17 @@ STEPS = (
 VALIDATE = [shutil.which("dockerd", path=PATH) or "dockerd", "--validate"]
 
 
+IMAGES = "from sandboxes.models import Image"
+
+
+def rows() -> list[dict[str, Any]]:
+    about = {"size": 1 << 20}
+    return [
+        {"reference": f"sandboxes/{kind}:latest", "title": kind, **about, **more}
+        for kind, more in KINDS.items()
+    ]
+
+
 @pytest.fixture(scope="module")
 def own() -> Iterator[documented.Documented]:
     with documented.made() as engine:
@@ -51,15 +64,15 @@ def product(own: documented.Documented, tmp_path_factory: pytest.TempPathFactory
     with contextlib.closing(own.client()) as api:
         for kind in KINDS:
             api.tag(STARTER, f"sandboxes/{kind}")
-    with (
-        contextlib.closing(Recorder(own.folder / "way.sock", own.socket)) as way,
-        site(tmp_path_factory.mktemp("site"), way.host, own.host, SANDBOX_DISK_FLOOR="32m") as made,
-    ):
-        rows = [{"reference": f"sandboxes/{kind}:latest", "title": kind, "size": 1 << 20, **more}
-                for kind, more in KINDS.items()]  # fmt: skip
-        made.manage("shell", "-v", "0", "-c", f"from sandboxes.models import Image\nfor one in {rows}:\n    "
-                    "Image.objects.create(**one)")  # fmt: skip
-        yield made
+    with contextlib.closing(Recorder(own.folder / "way.sock", own.socket)) as way:
+        made = Product(tmp_path_factory.mktemp("site"), DOCKER_HOST=way.host, SANDBOX_DISK_FLOOR="32m")
+        made.engine.close()
+        made.engine = docker.DockerClient(base_url=own.host)
+        with (
+            contextlib.closing(made.engine),
+            begun(made, f"{IMAGES}\nfor one in {rows()}: Image.objects.create(**one)\n"),
+        ):
+            yield made
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +144,7 @@ def test_whatever_else_runs_there_has_them_too(own: documented.Documented):
 
 
 LISTEN = "while :; do nc -l -p 7 < /dev/null; done"
-KNOCK = "echo | timeout 6 nc -w 3 {at} 7 > /dev/null 2>&1; echo $?"
+KNOCK = "echo | timeout 5 nc -w 2 {at} 7 > /dev/null 2>&1; echo $?"
 
 
 def test_others_on_the_engine_s_bridge_do_not_reach_each_other(own: documented.Documented):
@@ -197,8 +210,8 @@ def archive(name: str, content: bytes) -> bytes:
 
 
 def test_numbers_come_to_the_page(alice: Person, ours: dict[str, str]):
-    for kind, pk in ours.items():
-        page = Shell(alice, pk, path="/ws/sandboxes/{pk}/")
+    pages = {kind: Shell(alice, pk, path="/ws/sandboxes/{pk}/") for kind, pk in ours.items()}
+    for kind, page in pages.items():
         assert page.sees(lambda one: bool(one.last("stats"))), (kind, page.said)
         sample: dict[str, Any] = page.last("stats")["sample"]
         assert sample["memory_limit"] == 64 << 20
