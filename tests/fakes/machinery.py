@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sandboxes.engine.base import (
     Conflict,
@@ -127,6 +128,16 @@ class Machinery:
     def processes(self, native_id: str) -> Sequence[FakeExec | FakeTerminal]:
         """What still runs in the container besides PID 1."""
         return [one for one in self.containers[native_id].processes if one.running]
+
+    def memory(self) -> tuple[Any, ...]:
+        """What it knows of its containers and of what was done to them, to be pickled."""
+        assert not any(one.processes for one in self.containers.values()), "they do not go into a pickle"
+        return self.containers, self.calls, self.execs, self._events, next(self._numbers)
+
+    def remember(self, memory: tuple[Any, ...]) -> None:
+        """Be an engine to which that was done."""
+        self.containers, self.calls, self.execs, self._events, number = memory
+        self._numbers = itertools.count(number)
 
     # -- inside -----------------------------------------------------------------------------
 

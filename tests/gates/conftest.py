@@ -6,11 +6,9 @@ from typing import Any
 
 import pytest
 
-from sandboxes.models import Image
-
 from . import world as worlds
 
 
 @pytest.fixture
-def world(engine: Any, image: Image) -> worlds.World:
-    return worlds.build(image)
+def world(engine: Any, db: None) -> worlds.World:
+    return worlds.laid_down(engine)

@@ -28,6 +28,8 @@ from sandboxes.labs.models import (
 )
 from sandboxes.lifecycle import audit
 from sandboxes.models import Command, Image, Recording, Sandbox, User
+from tests import stored
+from tests.fakes.engine import STARTER, FakeEngine
 from tests.fakes.recordings import taped
 
 PASSWORD = "correct horse battery"
@@ -70,6 +72,15 @@ class World:
     def browser(self, role: str) -> Client:
         """A browser in which this one is signed in; of the disabled one: was."""
         return self.browsers[role]
+
+
+def laid_down(engine: FakeEngine) -> World:
+    """All of it, with a starter image, in an empty database."""
+
+    def made() -> World:
+        return build(Image.objects.create(reference=STARTER, title="Starter", size=2 << 20))
+
+    return stored.laid_down("world", made, engine)  # type: ignore[no-any-return]
 
 
 def build(image: Image) -> World:

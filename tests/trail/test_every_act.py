@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from sandboxes.labs.views import joining, labs, people, runs, templates
 from sandboxes.lifecycle import event_words, refusals
 from sandboxes.lifecycle.transitions import TABLE
-from sandboxes.models import Event, Image
+from sandboxes.models import Event
 from tests.gates import rules
 from tests.gates import world as worlds
 from tests.gates.test_forgery import changed, rows
@@ -27,9 +27,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def world(engine: Any, image: Image, settings: Any) -> World:
+def world(engine: Any, db: None, settings: Any) -> World:
     settings.MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}}
-    return worlds.build(image)
+    return worlds.laid_down(engine)
 
 
 class TakenBack(Exception):
