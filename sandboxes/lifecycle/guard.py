@@ -25,8 +25,12 @@ from .refusals import Refused
 NAME = "guard"
 FRESH = timedelta(seconds=60)
 """So long what was seen is believed by whoever starts a sandbox."""
+BUSY = timedelta(seconds=120)
+"""So old a verdict may be while somebody is on the network: the loop looks once it is not fresh any more."""
 QUIET = 600.0
 """Seconds between two looks of the loop while nobody is on the network: each takes a container."""
+LATE = timedelta(seconds=QUIET + 60)
+"""So old a verdict may be then."""
 PATIENCE = 5.0
 """Seconds that a launch form waits for a look."""
 SHUT = "Sandboxes with internet are not offered at present: the server's network guard is not in place."
@@ -42,7 +46,16 @@ class Seen:
 
     @property
     def is_fresh(self) -> bool:
-        return self.at is not None and timezone.now() - self.at < FRESH
+        return self.age is not None and self.age < FRESH
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is as young as the loop keeps it: good to tell people of, not to start anything."""
+        return self.age is not None and self.age < (BUSY if somebody_is_on() else LATE)
+
+    @property
+    def age(self) -> timedelta | None:
+        return timezone.now() - self.at if self.at else None
 
 
 def seen() -> Seen:
@@ -92,7 +105,7 @@ def again() -> None:
 
     Where the risk was accepted and nobody is, it is not looked at.
     """
-    if Sandbox.objects.up().filter(network=Network.INTERNET).exists():
+    if somebody_is_on():
         is_due = not seen().is_fresh
     else:
         is_due = not settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK and _quiet.is_due()
@@ -101,6 +114,11 @@ def again() -> None:
 
 
 _quiet = Every(QUIET)
+
+
+def somebody_is_on() -> bool:
+    """Whether a sandbox that has processes is on the network."""
+    return Sandbox.objects.up().filter(network=Network.INTERNET).exists()
 
 
 def check(sandbox: Sandbox) -> None:

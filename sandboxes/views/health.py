@@ -112,9 +112,10 @@ def network() -> str:
     """Whether the network of sandboxes with internet is guarded; no reason not to serve the others."""
     try:
         seen = guard.seen()
+        is_late = seen.at is not None and not seen.is_current
     except Error:
         return "not known: The database does not answer."
-    if not seen.is_fresh and seen.at:
+    if is_late:
         return f"not known: It was last looked at {seen.at:%Y-%m-%d %H:%M:%S} UTC."
     return (
         "guarded" if seen.guarded else f"{'not known' if seen.guarded is None else 'not guarded'}: {seen.why}"

@@ -178,3 +178,29 @@ def test_whether_the_network_is_guarded_is_told_and_stops_nobody(anonymous, loop
     guard.look()
     response = anonymous.get("/readyz")
     assert (response.status_code, response.json()["network"]) == (200, word)
+
+
+@pytest.mark.parametrize(
+    ("network", "age", "is_known"),
+    [
+        ("none", 61, True),  # nobody is on the network: the loop looks every ten minutes
+        ("none", 650, True),
+        ("none", 670, False),
+        ("internet", 61, True),
+        ("internet", 115, True),  # it looks every minute, and a round may be late
+        ("internet", 125, False),
+    ],
+)
+def test_a_verdict_is_told_as_long_as_the_loop_lets_it_be(as_prof, launch, engine, network, age, is_known):
+    launch(network=network)
+    guard.look()
+    at = timezone.now() - timedelta(seconds=age)
+    kept = Lease.objects.get(name=guard.NAME)
+    Lease.objects.filter(name=guard.NAME).update(report=kept.report | {"at": at.isoformat()})
+    word = as_prof.get("/readyz").json()["network"]
+    page = as_prof.get("/system/").content.decode()
+    card = page[page.index("guard-title") : page.index("fullest-title")]
+    assert word.startswith("guarded" if is_known else "not known: It was last looked at ")
+    assert (">guarded<" in card.replace("</svg>", ">"), "not known<" in card) == (is_known, not is_known)
+    assert f'<time-ago at="{at:%Y-%m-%dT%H:%M}' in card
+    assert not guard.seen().is_fresh, "who starts one looks again"
