@@ -265,6 +265,7 @@ SANDBOX_TELLER = "sandboxes.labs.trail.tell_of_sandbox"  # tells people of a san
 SANDBOX_NAME_RULE = "sandboxes.labs.members.known_as"  # what somebody is called where a sandbox is
 SANDBOX_LEFT_RULE = "sandboxes.labs.leftovers.long_over"  # of these ids, those that nothing will use again
 SANDBOX_COPY_RULE = "sandboxes.labs.copies.was_ours"  # whether a wing was putting files into a sandbox then
+SANDBOX_IMAGE_RULE = "sandboxes.labs.lab_templates.planned_on"  # what a wing needs images for, by reference
 SANDBOX_TYPING_RULE = "sandboxes.labs.gate.typing_rule"
 SANDBOX_QUEUES = {"seats": "sandboxes.labs.seats.waiting"}  # further queues of /metrics: name to length
 SANDBOX_PLACE = "sandboxes.labs.trail.place_of"  # where an event about a sandbox happened

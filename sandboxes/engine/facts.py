@@ -65,6 +65,8 @@ class ContainerState:
     created_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    image_id: str = ""
+    """Native id of the image it was made of, whatever that is called by now."""
 
 
 @dataclass(frozen=True)

@@ -118,6 +118,7 @@ def state(inspected: Raw) -> ContainerState:
         created_at=instant(inspected.get("Created", "")),
         started_at=instant(now.get("StartedAt", "")),
         finished_at=instant(now.get("FinishedAt", "")) if ended else None,
+        image_id=inspected.get("Image", ""),
     )
 
 
@@ -130,6 +131,7 @@ def listed(entry: Raw) -> ContainerState:
         status=_STATUSES[entry["State"]],
         exit_code=int(exited[1]) if exited else None,
         created_at=datetime.fromtimestamp(entry["Created"], UTC),
+        image_id=entry.get("ImageID", ""),
     )
 
 

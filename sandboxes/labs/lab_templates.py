@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,13 @@ TRIAL = timedelta(hours=1)
 KEPT = ("sheet", "image", "memory", "cpus", "pids", "network", "isolation", "lifetime", "idle", "recording",
         "recording_keystrokes", "files", "files_names")  # fmt: skip
 """What a version holds, and what a clone takes along."""
+
+
+def planned_on() -> dict[str, str]:
+    """By image reference, how many labs that are planned or open launch from it (SANDBOX_IMAGE_RULE)."""
+    coming = Lab.objects.filter(status__in=(LabStatus.PLANNED, LabStatus.OPEN)).exclude(version__image=None)
+    counts = Counter(coming.values_list("version__image__reference", flat=True))
+    return {reference: f"{count} lab{'s' if count > 1 else ''}" for reference, count in counts.items()}
 
 
 def create(course: Course, title: str, by: audit.Origin, **fields: Any) -> LabTemplate:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, F
+from django.db.models import F
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from sandboxes.engine.base import LocalImage
-from sandboxes.lifecycle import budget, guard, host
-from sandboxes.lifecycle.asking import Question
-from sandboxes.lifecycle.images import canonical
-from sandboxes.models import Image, Isolation, Lease, Sandbox
+from sandboxes.lifecycle import budget, guard, host, stored
+from sandboxes.models import Isolation, Lease, Sandbox
 
 from .web import Request, private, staff_only
 
 FULLEST = 8
-KEPT = 0.0
-"""Seconds for which the engine's list of images is believed: it is asked for each page."""
-
-_stored = Question(lambda engine: cast(Sequence[LocalImage], engine.images()))
 
 
 @require_GET
@@ -34,7 +25,7 @@ def system(request: Request) -> HttpResponse:
     staff_only(request)
     context = {
         "disk": disk(), "memory": budget.room(), "guard": guard.seen(), "fullest": fullest(),
-        "held": held(), "accepted": settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK, "images": images(),
+        "held": held(), "accepted": settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK, "images": stored.images(),
     }  # fmt: skip
     return render(request, "system/page.html", context)
 
@@ -56,28 +47,3 @@ def fullest() -> list[Sandbox]:
     """Those that have written the most of what they may."""
     rows = Sandbox.objects.present().filter(isolation=Isolation.STANDARD, disk_used__gt=0)
     return list(rows.select_related("owner").order_by(-F("disk_used") * 100 / F("disk"))[:FULLEST])
-
-
-@dataclass(frozen=True)
-class Stored:
-    """An image on the engine's disk: its name, its size, its title in the catalogue, how many use it."""
-
-    name: str
-    size: int
-    title: str
-    used_by: int
-
-
-def images() -> list[Stored] | None:
-    """Largest first; None while the engine does not answer. One with two names is counted twice."""
-    found = _stored.answer(KEPT)
-    if found is None:
-        return None
-    titles = {canonical(image.reference): image.title for image in Image.objects.all()}
-    rows = Sandbox.objects.present().values_list("image_reference").annotate(count=Count("pk"))
-    used: dict[str, int] = {}
-    for reference, count in rows:
-        used[canonical(reference)] = used.get(canonical(reference), 0) + count
-    names = [(name, one.size) for one in found for name in one.references or (one.native_id[:19],)]
-    stored = [Stored(name, size, titles.get(name, ""), used.get(name, 0)) for name, size in names]
-    return sorted(stored, key=lambda one: -one.size)

@@ -240,6 +240,16 @@ def test_the_engine_describes_itself(engine: Engine):
     assert info.cgroup_version in ("1", "2")
 
 
+def test_of_which_image_a_container_was_made_is_told(engine: Engine, sandboxes: Sandboxes):
+    spec = sandboxes.spec()
+    native_id = sandboxes.created(spec)
+    image = engine.has_image(spec.image)
+    assert image is not None
+    assert engine.inspect(native_id).image_id == image.native_id
+    (listed,) = [one for one in engine.list() if one.native_id == native_id]
+    assert listed.image_id == image.native_id
+
+
 # -- checked --------------------------------------------------------------------------------------
 
 

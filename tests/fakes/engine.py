@@ -65,7 +65,10 @@ class FakeEngine(Machinery):
             if spec.image not in self.local:
                 raise ImageMissing("The image is not present.", spec.image)
             native_id = self._new_id()
-            state = ContainerState(native_id, spec.sandbox_id, Status.CREATED, created_at=now())
+            made_of = self.local[spec.image].native_id
+            state = ContainerState(
+                native_id, spec.sandbox_id, Status.CREATED, created_at=now(), image_id=made_of
+            )
             self.containers[native_id] = FakeContainer(spec, state)
             self._emit("create", native_id)
             return native_id
@@ -78,7 +81,7 @@ class FakeEngine(Machinery):
                 raise Conflict("The sandbox is paused.")
             if state.status is Status.RUNNING:
                 return
-            fresh = ContainerState(native_id, state.sandbox_id, Status.RUNNING)
+            fresh = ContainerState(native_id, state.sandbox_id, Status.RUNNING, image_id=state.image_id)
             self._set(native_id, replace(fresh, created_at=state.created_at, started_at=now()))
             self._emit("start", native_id)
 

@@ -254,3 +254,15 @@ def test_site_staff_outside_of_the_course_are_told_why_they_cannot_try(prof, eng
     response = browser(prof).post(act(template, "try"), follow=True)
     assert "add yourself as an instructor" in text(response)
     assert not Lab.objects.exists()
+
+
+# -- its image ------------------------------------------------------------------------------------
+
+
+def test_the_image_of_a_lab_to_come_is_not_called_unused(client, prof, lab, image, engine):
+    client.force_login(prof)
+    assert lab_templates.planned_on() == {image.reference: "1 lab"}
+    assert "needed by 1 lab<" in text(client.get("/system/"))
+    Lab.objects.update(status="closed")
+    assert lab_templates.planned_on() == {}
+    assert "in the catalogue, unused" in text(client.get("/system/"))

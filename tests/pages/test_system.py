@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from django.utils import timezone
@@ -10,6 +11,7 @@ from django.utils import timezone
 from sandboxes.engine.base import Unreachable
 from sandboxes.lifecycle import host
 from sandboxes.models import Lease, Sandbox
+from tests.fakes.engine import STARTER
 
 from .conftest import text
 
@@ -69,6 +71,48 @@ def test_images_say_who_uses_them(as_prof, running, engine):
     page = shown(as_prof)
     assert "used by 1 sandbox " in page
     assert "old:1 unused" in page
+
+
+def rows(client) -> dict[str, str]:
+    """What is said of each image on the disk, by its name."""
+    page = text(client.get(URL))
+    found = re.findall(r'<li class="row wrap">(.*?)</li>', page[page.index("images-title") :], re.S)
+    words = [re.sub(r"<[^>]+>", " ", one).split() for one in found]
+    return {first: " ".join(rest) for first, *rest in words}
+
+
+def test_an_image_whose_name_has_moved_on_is_still_used_by_who_was_made_of_it(as_prof, running, engine):
+    before = engine.local[STARTER]
+    engine.local = {
+        "moved": replace(before, references=()),
+        STARTER: replace(before, native_id="sha256:" + "b" * 64),
+    }
+    found = rows(as_prof)
+    assert found[before.native_id[:19]] == "used by 1 sandbox 2 MB"
+    assert "unused" in found[STARTER]
+
+
+def test_one_with_two_names_is_used_by_the_name_it_was_launched_with(as_prof, running, engine):
+    engine.local[STARTER] = replace(engine.local[STARTER], references=(STARTER, "another:1"))
+    found = rows(as_prof)
+    assert "used by 1 sandbox" in found[STARTER]
+    assert found["another:1"] == "unused 2 MB"
+
+
+def test_one_that_waits_for_the_engine_uses_what_it_names(as_prof, launch, engine):
+    engine.fail["create"] = Unreachable("away")
+    launch()
+    assert "used by 1 sandbox" in rows(as_prof)[STARTER]
+
+
+def test_what_is_needed_elsewhere_is_not_unused(as_prof, engine, settings):
+    settings.SANDBOX_IMAGE_RULE = f"{__name__}.needed"
+    engine.local["old:1"] = engine._image("old:1")
+    assert rows(as_prof)["old:1"] == "needed by 2 labs 2 MB"
+
+
+def needed() -> dict[str, str]:
+    return {"docker.io/library/old:1": "2 labs"}
 
 
 def test_others_are_told_that_it_is_not_for_them(as_alice, engine):
