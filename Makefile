@@ -20,6 +20,9 @@ ALONE := --last-failed --last-failed-no-failures=none -v
 AGAIN = { test $$? -eq 1 && echo "once more, alone: what failed above" && $(1) $(ALONE); }
 SCALE = $(SERVED) $(PYTEST) $(BESIDE) $(SCALED) || $(call AGAIN,$(SERVED) $(PYTEST) $(SCALED))
 
+# bytecode is kept, whatever the shell says: else each of a thousand processes compiles all of it anew
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test fast faults trail scale lint format types contracts ci bench lock image clean
 # one thing after the other even under -j: they share the environment and the engine
