@@ -253,7 +253,13 @@ def changes(spec: ContainerSpec, inspected: Raw, network: str, *, swap_limit: bo
     limits = {knob: wanted[knob] for knob in CHANGEABLE}
     knobs = {one.split(":")[0].removeprefix("HostConfig.") for one in _limits(limits, made, swap_limit)}
     words = [word for knob, word in CHANGEABLE.items() if knob in knobs]
-    return words + (["networks"] if _others(wanted["NetworkMode"], inspected) else [])
+    return words + (["networks"] if _is_elsewhere(spec, inspected) else [])
+
+
+def _is_elsewhere(spec: ContainerSpec, inspected: Raw) -> bool:
+    """Whether it is on other networks than the one that it was made for, whatever ours is called by now."""
+    own = inspected["HostConfig"]["NetworkMode"]
+    return (own == "none") != (spec.network == "none") or bool(_others(own, inspected))
 
 
 def _others(network: str, inspected: Raw) -> list[str]:

@@ -328,5 +328,11 @@ def test_another_network_beside_its_own_is_noticed(network: str):
     assert differences(made, inspected) == ["Networks: bridge beside its own"]
 
 
+def test_that_our_network_has_another_name_by_now_is_no_change():
+    made = config(network="internet")
+    inspected = joined(as_inspected(made), "sandboxes")
+    assert changes(replace(SPEC, network="internet"), inspected, "our-new-name") == []
+
+
 def joined(inspected: dict[str, Any], *networks: str) -> dict[str, Any]:
     return inspected | {"NetworkSettings": {"Networks": {name: {} for name in networks}}}
