@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sqlite3
 import subprocess
 import threading
@@ -63,13 +64,20 @@ class Place:
 
 
 def shell(script: str, folder: Path, **environment: str) -> str:
+    """What a script says. It is ended with all it has begun after two minutes."""
     given = {name: value for name, value in os.environ.items() if not name.startswith("SANDBOX_")}
-    done = subprocess.run(
-        ["sh", "-e", "-c", script], cwd=folder, env={**given, **environment}, timeout=120,
-        capture_output=True, text=True,
+    process = subprocess.Popen(
+        ["sh", "-e", "-c", script], cwd=folder, env={**given, **environment}, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, (script, done.stdout, done.stderr)
-    return done.stdout
+    try:
+        told, wrong = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    assert process.returncode == 0, (script, told, wrong)
+    return told
 
 
 @pytest.fixture(scope="module")
