@@ -57,13 +57,43 @@ def test_first_admin_gets_a_link_that_is_good_once(engine):
 
 
 @pytest.mark.django_db
-def test_link_is_offered_until_the_admin_has_signed_in(engine):
+def test_link_is_offered_until_the_admin_has_a_password(engine):
+    """Who has signed in by a link alone has no other way in once their session is over."""
     say("bootstrap")
+    for _ in range(2):
+        link = LINK.search(say("bootstrap"))
+        assert link
+        assert sign_in(link.group(2))
+    assert User.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_admin_with_a_password_is_told_the_command_that_makes_a_link(engine, root):
+    assert not LINK.search(said := say("bootstrap"))
+    assert "Lost your way in? .venv/bin/python manage.py signin_link root\n" in said
+    elsewhere = say("bootstrap", "--base-url", "http://127.0.0.1:9000")
+    assert "signin_link root --base-url http://127.0.0.1:9000\n" in elsewhere
+
+
+@pytest.mark.django_db
+def test_link_is_for_an_admin_whom_it_lets_in(engine, root):
+    root.is_active = False
+    root.save()
+    second = User.objects.create(username="second", is_superuser=True)
+    second.set_unusable_password()
+    second.save()
     link = LINK.search(say("bootstrap"))
     assert link
     assert sign_in(link.group(2))
-    assert not LINK.search(say("bootstrap"))
-    assert User.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_page_of_a_used_link_says_what_can_be_typed_on_the_server(engine):
+    link = LINK.search(say("bootstrap"))
+    assert link
+    assert sign_in(link.group(2))
+    page = Client().get(link.group(2)).content.decode()
+    assert "<code>.venv/bin/python manage.py signin_link NAME</code>" in page
 
 
 @pytest.mark.django_db

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from sandboxes.management.origin import console
 from sandboxes.models import User
 
 BASE_URL = "http://127.0.0.1:8000"
+MANAGE = ".venv/bin/python manage.py"
+"""As it is typed in a checkout and in the container alike."""
 
 
 class Command(BaseCommand):
@@ -32,11 +35,18 @@ class Command(BaseCommand):
         images.seed_catalogue(console())
         self.build_starter(images.ensure_starter)
         self.look_at_the_engine()
-        admin = first_admin()
-        if admin.last_login is None:
-            path = people.signin_link(admin, console())
-            self.stdout.write("\nSign in as the first admin with this link (good once):\n")
-            self.stdout.write(f"\n    {options['base_url']}{path}\n\n")
+        self.say_the_way_in(first_admin(), options["base_url"])
+
+    def say_the_way_in(self, admin: User, base_url: str) -> None:
+        """A link for an admin who has nothing else; else the command that makes one."""
+        if admin.has_usable_password():
+            command = f"{MANAGE} signin_link {shlex.quote(admin.username)}"
+            where = "" if base_url == BASE_URL else f" --base-url {base_url}"
+            self.stdout.write(f"\nLost your way in? {command}{where}\n\n")
+            return
+        path = people.signin_link(admin, console())
+        self.stdout.write("\nSign in as the first admin with this link (good once):\n")
+        self.stdout.write(f"\n    {base_url}{path}\n\n")
 
     def build_starter(self, ensure: Callable[[], Any]) -> None:
         """Builds the starter image, or says why there is none; the site runs without it."""
@@ -63,7 +73,7 @@ def first_admin() -> User:
 
     An admin without a password signs in by links only, until they choose one.
     """
-    admin = User.objects.filter(is_superuser=True).order_by("pk").first()
+    admin = User.objects.filter(is_superuser=True).order_by("-is_active", "pk").first()
     if admin is None:
         before = User.objects.filter(username="admin").first()
         admin = before or User(username="admin")
