@@ -80,6 +80,7 @@ class Asked:
     def wrong(self) -> list[str]:
         """What cannot be understood, in sentences."""
         checks = {
+            "q": not self.q or bool(event_search.tokens(self.q)),
             "action": not self.action or self.action in event_words.words(),
             "outcome": not self.outcome or self.outcome in Outcome.values,
             "address": not self.address or _is_address(self.address),
@@ -138,6 +139,7 @@ class _Plain(Func):
 
 
 WRONG = {
+    "q": "no word is in this. Search for words of letters or digits.",
     "action": "no action is called so.",
     "outcome": "an outcome is requested, ok, refused or failed.",
     "address": "this is no address. The search takes a part of one: 192.0.2.*",

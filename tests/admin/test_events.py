@@ -87,6 +87,9 @@ def test_a_sandbox_is_found_by_its_id(reader, trail, running):
         {"address": "fe80::1%eth0"},
         {"action": "sandbox.fly"},
         {"outcome": "good"},
+        {"q": "\"'("},
+        {"q": "*"},
+        {"q": ".", "outcome": "refused"},
     ],
 )
 def test_what_is_not_understood_finds_nothing_and_is_said(reader, trail, asked):
