@@ -6,6 +6,7 @@ most a second late. Three queries a round, however many sockets there are.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -19,6 +20,8 @@ from .models import Enrollment, Message, Seat
 from .models.course import STAFF
 
 OVERLAP = timedelta(seconds=2)
+SEEN = 20.0
+"""Seconds after which it is noted again whose page is open, also where another window hides it."""
 
 
 class Place(NamedTuple):
@@ -56,6 +59,7 @@ class News(NamedTuple):
 open_sockets: set[Socket] = set()
 _since: list[datetime] = []
 _is_reading: list[bool] = []
+_noted = {"at": 0.0}
 
 
 def may(user: User, place: Place, roles: dict[tuple[int, str], str]) -> bool:
@@ -91,6 +95,13 @@ def now(user: User, place: Place) -> bool:
     return may(user, place, {(user.pk, place.course): role} if role else {})
 
 
+def note_seen(sockets: Sequence[Socket]) -> None:
+    """These students have their page open. Blocking: one query."""
+    mine = {one.place.seat for one in sockets if one.place.seat and one.place.owner == one.user.pk}
+    if mine:
+        Seat.objects.filter(pk__in=mine, joined_at__isnull=False).update(seen_at=timezone.now())
+
+
 def _tick() -> None:
     if open_sockets and not _is_reading:
         _is_reading.append(True)
@@ -110,6 +121,9 @@ async def _round() -> None:
     for one in news.lost:
         hub.current().do(one.lose())
     _tell(news)
+    if time.monotonic() - _noted["at"] > SEEN:
+        _noted["at"] = time.monotonic()
+        await hub.current().read(note_seen, list(open_sockets))
 
 
 def _tell(news: News) -> None:

@@ -4,7 +4,7 @@
 export function paint(tile, row, marks) {
   const part = (name) => tile.querySelector(`[data-${name}]`);
   Object.assign(tile.dataset, {
-    status: row.status, since: row.since, here: row.here ? "1" : "", through: row.through ? "1" : "",
+    status: row.status, since: row.since, came: row.came ? "1" : "", here: row.here ? "1" : "", seen: row.seen ? Math.round(row.seen) : "", through: row.through ? "1" : "",
     hand: row.hand ? Math.round(row.hand) : "", active: row.active ?? "",
   });
   const lines = part("lines");
@@ -37,7 +37,7 @@ const number = (text) => (text ? Number(text) : Infinity);
 const ORDERS = {
   name: () => [],
   hands: ({ hand }) => [number(hand)],
-  stuck: ({ here, through, since }) => [here ? 0 : 1, through ? 1 : 0, number(since)],
+  stuck: ({ came, through, since }) => [came ? 0 : 1, through ? 1 : 0, number(since)],
 };
 
 /** Bring the tiles into their order; nothing is touched where they are in it. */

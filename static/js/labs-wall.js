@@ -67,9 +67,11 @@ class LabWall extends HTMLElement {
       else isNew = true;
     }
     this.#count();
-    const came = this.querySelector("[data-came]");
-    if (!new URLSearchParams(location.search).get("section")) came.textContent = this.querySelectorAll('.tile[data-here="1"]').length;
-    if (isNew && !new URLSearchParams(location.search).get("section")) this.#anew();
+    if (new URLSearchParams(location.search).get("section")) return;
+    for (const word of this.querySelectorAll("#wall-told [data-tally]")) {
+      say(word, String(this.querySelectorAll(`.tile[data-${word.dataset.tally}="1"]`).length));
+    }
+    if (isNew) this.#anew();
   }
 
   get #state() {
@@ -85,7 +87,7 @@ class LabWall extends HTMLElement {
     const [now] = this.#state.split(" ");
     if (now !== before) {
       toast("info", NEWS[now] ?? `The lab is ${now}.`);
-      for (const part of ["#wall-acts", "#tiles", "#help"]) if (this.querySelector(part)) await this.#fetch(part);
+      for (const part of ["#wall-acts", "#wall-known", "#tiles", "#help"]) if (this.querySelector(part)) await this.#fetch(part);
       this.#ticked(false);
     }
     this.#turning = false;
@@ -117,7 +119,7 @@ class LabWall extends HTMLElement {
 
   #tick() {
     const now = Date.now() / 1000;
-    for (const tile of this.querySelectorAll(".tile")) words(tile, now);
+    for (const tile of this.querySelectorAll(".tile")) words(tile, now, this.#state.startsWith("clos"));
     const wall = this.querySelector("#tiles");
     if (Date.now() - this.#moved < ORDER || wall.matches(":hover, :focus-within")) return;
     this.#moved = Date.now();
@@ -146,12 +148,19 @@ function emptied(form) {
 }
 
 /* How long since somebody did something there, and since when a hand is up. */
-function words(tile, now) {
-  const { active, hand, here } = tile.dataset;
-  const idle = now - Number(active);
-  const text = !here ? "not here yet" : !active ? "" : idle < 60 ? "active" : `${duration(idle)} idle`;
-  say(tile.querySelector("[data-idle]"), text);
+function words(tile, now, isOver) {
+  const { hand } = tile.dataset;
+  say(tile.querySelector("[data-idle]"), presence(tile.dataset, now, isOver));
   if (hand) say(tile.querySelector("[data-waits]"), duration(Math.max(now - Number(hand), 0)));
+}
+
+/* As labs/tiles.py has it. */
+function presence({ came, here, seen, active }, now, isOver) {
+  if (!came) return isOver ? "did not come" : "not here yet";
+  if (isOver) return "";
+  if (!here) return `left ${duration(now - Number(seen))} ago`;
+  const idle = now - Number(active);
+  return !active ? "" : idle < 60 ? "active" : `${duration(idle)} idle`;
 }
 
 function say(element, text) {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
 
-from sandboxes.labs import broadcast, overview
-from sandboxes.labs.models import Course, Enrollment, Hand, Seat
+from sandboxes.labs import broadcast, overview, seats
+from sandboxes.labs.models import Course, Enrollment, Hand, Lab, Seat
 from sandboxes.lifecycle import audit, commands
 from sandboxes.models import Event, Outcome, User
 from tests.pages.conftest import HTMX, browser, text
@@ -21,9 +23,28 @@ def test_the_wall_has_a_tile_a_seat(ines, open_lab, seat, alice):
     page = browser(ines).get(reverse("wall", args=[open_lab.pk]))
     shown = text(page)
     assert "Students know that this wall exists." in shown
-    assert "<span data-came>0</span> of 2 here" in shown
+    assert '<span data-tally="here">0</span> here' in shown
+    assert '<span data-tally="came">0</span> of 2 came' in shown
     assert page.content.decode().count('class="card tile"') == 2
     assert "step 1 of 2" in shown
+
+
+def test_the_wall_tells_who_is_here_who_left_and_who_never_came(ines, open_lab, seat, alice, bob, course):
+    now = timezone.now()
+    enroll(course, User.objects.create_user("carol"))
+    seats.add_latecomers(open_lab, PROF)
+    Seat.objects.filter(pk=seat(alice).pk).update(joined_at=now, seen_at=now)
+    Seat.objects.filter(pk=seat(bob).pk).update(joined_at=now, seen_at=now - timedelta(minutes=14))
+    shown = text(browser(ines).get(reverse("wall", args=[open_lab.pk])))
+    assert '<span data-tally="here">1</span> here' in shown
+    assert '<span data-tally="came">2</span> of 3 came' in shown
+    assert "left 14 min ago" in shown
+    assert shown.count(">not here yet<") == 1
+    Lab.objects.filter(pk=open_lab.pk).update(status="closed", closed_at=now)
+    shown = text(browser(ines).get(reverse("wall", args=[open_lab.pk])))
+    assert shown.count(">did not come<") == 1
+    for stale in ("left 14 min ago", "not here yet", "</span> here", "Students know that this wall exists."):
+        assert stale not in shown
 
 
 def test_it_sorts_and_filters(ines, open_lab, seat, alice, bob):
@@ -52,8 +73,6 @@ def test_the_big_screen_has_nothing_to_press(ines, open_lab):
 
 
 def test_the_wall_takes_few_queries_however_many_seats(ines, open_lab, course, django_assert_max_num_queries):
-    from sandboxes.labs import seats
-
     for number in range(40):
         enroll(course, User.objects.create_user(f"s{number}"))
     seats.queue_all(open_lab)

@@ -140,6 +140,30 @@ async def test_what_no_nudge_told_comes_all_the_same_and_once(open_lab, alice, o
     assert await hers.quiet(2.5, "message")
 
 
+async def test_who_has_the_page_open_is_here_and_staff_that_look_are_not(
+    open_lab,
+    alice,
+    ines,
+    open_socket,  # noqa: F811
+    monkeypatch,
+):
+    monkeypatch.setattr(watching, "_noted", {"at": -1000.0})
+    long_ago = timezone.now() - timedelta(minutes=14)
+    await Seat.objects.filter(lab=open_lab).aupdate(joined_at=long_ago, seen_at=long_ago)
+    mine = await seats_of(open_lab)
+    await open_socket(f"/ws/seats/{mine['bob'].pk}/", ines)
+    await open_socket(f"/ws/seats/{mine['alice'].pk}/", alice)
+    await eventually(lambda: len(watching.open_sockets) == 2)
+    watching._noted["at"] = -1000.0
+
+    async def here():
+        found = await sync_to_async(tiles.of)(open_lab)
+        return [one.name for one in found if one.here]
+
+    assert await eventually(here)
+    assert await here() == ["Alice"]
+
+
 @pytest.mark.parametrize("who", ["ines", "alice"])
 async def test_who_is_removed_is_shown_out(who, open_lab, course, open_socket, request):  # noqa: F811
     user = await User.objects.aget(username=who)

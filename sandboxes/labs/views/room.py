@@ -41,6 +41,7 @@ def wall_of(request: Request, lab: Lab) -> dict[str, Any]:
         "tiles": sorted(shown, key=order(sort)), "sort": sort, "sorts": SORTS,
         "section": section if section in sections else "", "sections": sections,
         "big": "big" in request.GET, "here": sum(one.here for one in found), "all": len(found),
+        "came": sum(one.came for one in found), "is_over": lab.status in tiles.OVER,
         "hands": raised(lab), **rights(request, lab), "meant": sum(one.word != "closed" for one in shown),
         "is_free": lab.course.types_freely, "now": timezone.now(),
     }  # fmt: skip
@@ -58,7 +59,7 @@ def order(sort: str) -> Any:
         return lambda one: one.name.casefold()
     if sort == "hands":
         return lambda one: (one.hand_at is None, one.hand_at or 0, one.name.casefold())
-    return lambda one: (not one.here, one.is_through, one.since, one.name.casefold())
+    return lambda one: (not one.came, one.is_through, one.since, one.name.casefold())
 
 
 @require_GET
