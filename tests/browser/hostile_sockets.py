@@ -59,8 +59,8 @@ def seat(pen: Pen, words: list[str]) -> list[Any]:
 def wall(pen: Pen, words: list[str]) -> list[Any]:
     from sandboxes.labs.models import Seat
 
-    row = {"status": "running", "since": 1, "came": True, "here": True, "seen": None, "through": False, "hand": 1,
-           "active": 1, "cpu": None, "memory": None, "step": 1}  # fmt: skip
+    row = {"status": "running", "since": 1, "came": True, "here": True, "seen": None, "through": False,
+           "hand": 1, "active": 1, "cpu": None, "memory": None, "step": 1}  # fmt: skip
     texts = {name: pen.next(f"socket.{name}", 200) for name in ("word", "mark", "hand_by", "status")}
     row |= texts | {"lines": [pen.next("socket.lines", 500)] * 6, "pills": [pen.next("socket.pills", 40)]}
     seats = Seat.objects.filter(lab=words[1]).values_list("pk", flat=True)
