@@ -58,6 +58,8 @@ BAD_ENVIRONMENTS = (
     "A=" + "x" * 40_000,
     "\n".join(f"V{n}=1" for n in range(150)),
     "SANDBOX_MARKER=x",
+    "LD_PRELOAD=/workspace/mine.so",
+    "PATH=/nowhere",
     "A=\ud800",
     "{}",
 )

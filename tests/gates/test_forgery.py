@@ -47,8 +47,12 @@ def nobody_in_particular(token: str) -> dict[str, Any]:
     return {"HTTP_X_CSRFTOKEN": token, **more}
 
 
+def told_to_be_a_look(token: str) -> dict[str, Any]:
+    return {"HTTP_X_HTTP_METHOD_OVERRIDE": "GET", "HTTP_X_METHOD_OVERRIDE": "GET"}
+
+
 FORGERIES: list[Callable[[str], dict[str, Any]]] = [
-    no_token, a_made_up_one, another_site, another_port, nobody_in_particular
+    no_token, a_made_up_one, another_site, another_port, nobody_in_particular, told_to_be_a_look
 ]  # fmt: skip
 
 
@@ -138,17 +142,20 @@ TOLD["auditor"] = TOLD["instructor"]
 """What the trail has of looking, refusals apart: who came, looked in, and took something along."""
 
 
+FORM = {"action": "remove", "do": "end", "confirm": "1", "form": "about", "code": "abcd2345"}
+OVERRIDES = {f"HTTP_X_{name}": "POST" for name in ("HTTP_METHOD_OVERRIDE", "HTTP_METHOD", "METHOD_OVERRIDE")}
+
+
 @pytest.mark.parametrize("role", ["student", "instructor", "auditor"])
 def test_looking_at_any_page_changes_nothing(world: World, role: str) -> None:
-    """Each path with GET and HEAD, also those that only take a POST, and with what a form would send."""
+    """Each path with GET and HEAD, also those that only take a POST, with what a form would send, and with
+    what other servers take for another method."""
     place, client = world.places[HERE], world.browser(role)
     everything = [address(name, world, place, place) for name in ROUTES] + open_paths(world)
     before, seats, last = rows(), cells(Seat), Event.objects.latest("id").pk
     for path in everything:
         for method in (client.get, client.head):
-            method(
-                path, {"action": "remove", "do": "end", "confirm": "1", "form": "about", "code": "abcd2345"}
-            )
+            method(path, FORM | {"_method": "POST"}, **OVERRIDES)
     came = {(place.seat.pk, name) for name in CAME} if role == "student" else set()
     assert changed(before) == (["labs.Seat"] if came else [])
     assert {at for at, value in cells(Seat).items() if seats[at] != value} == came
