@@ -9,6 +9,7 @@ import shlex
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -188,7 +189,8 @@ def _reap(command: Command) -> bool:
     if is_there and not execution.end_processes(sandbox.native_id, command.marker):
         return False
     reason = execution.with_its_sandbox(sandbox) or INTERRUPTED
-    return execution.finish(command, CommandStatus.FAILED, reason, audit.CLEANUP)
+    origin = replace(audit.CLEANUP, on_behalf=command.by_name)
+    return execution.finish(command, CommandStatus.FAILED, reason, origin)
 
 
 def note_out_of_memory(sandbox: Sandbox, at: datetime) -> None:

@@ -29,7 +29,8 @@ class Word:
 
     ``during`` is it under way; ``alone`` a whole sentence, for what nobody did. ``meaning`` says when
     it is recorded, ``detail`` what each key of the event's detail means. In braces: sandbox, target,
-    place, or a key of the detail.
+    place, or a key of the detail. ``failed`` is what is done where "could not ..." would be wrong, by who
+    acted (cleanup) or by the detail's ``status``.
     """
 
     action: str
@@ -39,6 +40,7 @@ class Word:
     alone: str = ""
     meaning: str = ""
     detail: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 NOBODY = {
@@ -78,7 +80,14 @@ def predicate(event: Event, **called: str) -> str:
     found, known = word(event.action), _slots(event) | called
     if event.outcome == Outcome.OK:
         return fill(found.done, known)
+    if event.outcome == Outcome.FAILED and (told := _failed(found, event)):
+        return fill(told, known)
     return ASKED[Outcome(event.outcome)].format(fill(found.to, known))
+
+
+def _failed(found: Word, event: Event) -> str:
+    status = event.detail.get("status", "") if isinstance(event.detail, dict) else ""
+    return found.failed.get(event.actor_kind) or found.failed.get(str(status), "")
 
 
 def _is_nobodys(event: Event) -> bool:
@@ -173,7 +182,10 @@ CORE: tuple[Word, ...] = (
          meaning="A command: asked for, and how it ended.",
          detail={"command": "its record", "argv": "its words, shortened, without what looks like a secret",
                  "exit_code": "its exit code",
-                 "status": "exited, timed_out, cancelled or failed"}),
+                 "status": "exited, timed_out, cancelled or failed"},
+         failed={"cleanup": "ended {command} in {sandbox}",
+                 "timed_out": "ran {command} in {sandbox} until its time limit",
+                 "failed": "could not run {command} in {sandbox} to its end"}),
     Word("command.cancel", "end {command} in {sandbox}", "ended {command} in {sandbox}", "ending {command}",
          meaning="Somebody asked for a command's end."),
     Word("terminal.open", "open {terminal} of {sandbox}", "opened {terminal} of {sandbox}",

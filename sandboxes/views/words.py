@@ -117,6 +117,7 @@ def phrase(event: Event, commands: Mapping[str, str]) -> tuple[str, str]:
     index = ORDER.index(Outcome(event.outcome))
     if event.action in PHRASES:
         words, name = [*PHRASES[event.action], PHRASES[event.action][2]][index], named(event, commands)
+        words = ended(event) if is_cut_off(event) else words
         return (
             (words, name)
             if name
@@ -126,6 +127,16 @@ def phrase(event: Event, commands: Mapping[str, str]) -> tuple[str, str]:
     if row is None:
         return plain(event), ""
     return (f"is {row.during} it", f"{row.past} it", f"could not {row.action} it")[min(index, 2)], ""
+
+
+def is_cut_off(event: Event) -> bool:
+    """Whether somebody's command was ended by the loop, since nothing held it any more."""
+    return (event.action, event.actor_kind, event.outcome) == ("command.run", "cleanup", Outcome.FAILED)
+
+
+def ended(event: Event) -> str:
+    """That it was, and whose it was."""
+    return f"ended {{}} of {event.on_behalf}" if event.on_behalf else "ended {}"
 
 
 def named(event: Event, commands: Mapping[str, str]) -> str:

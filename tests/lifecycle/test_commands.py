@@ -289,6 +289,8 @@ def test_a_stream_that_breaks_leaves_the_end_to_the_loop(run, engine, running, m
         CommandStatus.FAILED,
         "what ran it was interrupted, so it was ended",
     )
+    told = Event.objects.get(action="command.run", actor_kind="cleanup")
+    assert told.on_behalf == command.by_name
     assert bytes(command.stdout) == b"some"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -112,6 +113,31 @@ def test_commands_are_told_as_they_were_typed(told):
         f"alice ran {'x' * 79}…",
         "alice ran ls",
     ]
+
+
+def test_a_command_that_was_cut_off_is_told_as_whose_it_was(told):
+    """Cleanup never ran it."""
+    origin = replace(audit.CLEANUP, on_behalf="alice")
+    end = ("command.run", "failed", {"origin": origin, "detail": {"command": "cmd_1"}})
+    assert told(end, commands={"cmd_1": "date"}) == ["cleanup ended date of alice"]
+
+
+@pytest.mark.parametrize(
+    ("by", "status", "said"),
+    [
+        (ALICE, "timed_out", "alice ran sleep 30 in sandbox quiet-otter until its time limit"),
+        (ALICE, "failed", "alice could not run sleep 30 in sandbox quiet-otter to its end"),
+        (
+            replace(audit.CLEANUP, on_behalf="alice"),
+            "failed",
+            "Cleanup (for alice) ended sleep 30 in sandbox quiet-otter",
+        ),
+    ],
+)
+def test_trail_tells_what_became_of_a_command(running, by, status, said):
+    detail = {"argv": ["sh", "-c", "sleep 30"], "status": status}
+    event = audit.record("command.run", by, running, outcome=Outcome.FAILED, detail=detail)
+    assert event_words.sentence(event) == said
 
 
 def test_a_word_nobody_thought_of_is_still_a_sentence():
