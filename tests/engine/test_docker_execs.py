@@ -243,6 +243,20 @@ def test_what_cleared_its_environment_is_ended_by_any_shell(real: Sandboxes, she
         assert "sleep7" not in commands(real.engine, native_id)
 
 
+def test_a_library_that_its_environment_loads_first_is_in_nobody_else_s_way(
+    real: Sandboxes, shells: dict[str, str]
+):
+    """Every program inside is told of it, those that end others among them."""
+    native_id = real.running(environment={"LD_PRELOAD": "/workspace/mine.so"}, **shells)
+    out, err, code = run(real.engine, native_id, "sh", "-c", "echo $LD_PRELOAD; exit 3")
+    assert (out, code) == (b"/workspace/mine.so\n", 3)
+    assert (b"cannot be preloaded" in err) is bool(shells)  # busybox has no loader
+    with closing(real.engine.exec(native_id, ["sh", "-c", "env -i sleep 79 & sleep 79"], marker="mine")):
+        assert wait_until(lambda: commands(real.engine, native_id).count("sleep79") == 2, 30)
+        assert real.engine.kill_marked(native_id, "mine") == 0
+        assert "sleep79" not in commands(real.engine, native_id)
+
+
 def test_another_user_s_processes_are_ended_where_root_is_allowed(real: Sandboxes):
     native_id = real.running(root=True)
     line = "su student -c 'trap \"\" HUP; sleep 71 & wait'; sleep 72"

@@ -44,6 +44,7 @@ say written
 for f in / /etc /usr /bin /workspace /tmp /srv/deep/lab /var/tmp /dev/shm /sys /proc/sys
 do (echo > $f/try) 2> /dev/null && rm $f/try && echo $f; done
 say net; ls /sys/class/net
+say six; grep -v ' lo$' /proc/net/if_inet6; grep -ls 0 /proc/sys/net/ipv6/conf/eth0/disable_ipv6
 say name; hostname
 say devices; find /dev -type b
 """
@@ -63,6 +64,7 @@ def inside(real: Sandboxes, spec: ContainerSpec) -> dict[str, Any]:
         **told, "scores": parts["scores"].split(), "limits": limits(parts["limits"]),
         "groups": groups(dict(line.split(" ", 1) for line in parts["groups"].splitlines())),
         "masked": parts["masked"].split(), "locked": parts["locked"].split(), "net": parts["net"].split(),
+        "six": parts["six"].split(),
         "written": sorted(parts["written"].split()), "devices": parts["devices"].split(),
         "name": parts["name"].strip(), "itself": parts["itself"].split(), "mounts": mounts(parts["mounts"]),
     }  # fmt: skip
@@ -127,7 +129,8 @@ def wanted(spec: ContainerSpec) -> dict[str, Any]:
         "limits": {"core file size": ["0", "0"], "open files": ["1024", "1024"], "file size": [disk, disk]},
         "groups": {"memory": spec.memory, "swap": 0, "cpus": spec.cpus, "shares": weight(SHARES),
                    "pids": spec.pids},
-        "masked": [], "locked": [], "net": ["eth0", "lo"] if spec.network == "internet" else ["lo"],
+        "masked": [], "locked": [], "six": [],
+        "net": ["eth0", "lo"] if spec.network == "internet" else ["lo"],
         "written": written(spec, is_root), "devices": [], "name": spec.hostname,
         "itself": [spec.workdir, "/root" if is_root else spec.workdir], "mounts": places(spec),
     }  # fmt: skip

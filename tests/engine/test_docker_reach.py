@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from sandboxes.engine import firewall, probing
-from sandboxes.engine.base import Reach
+from sandboxes.engine.base import LABEL_INSTALL, Reach
 from sandboxes.engine.containers import bridge_name
 from sandboxes.engine.probing import listening
 from tests.engine import beyond
 from tests.engine.helpers import INSTALL, Sandboxes, run
 from tests.fakes.engine import STARTER
+from tests.fakes.processes import wait_until
 from tests.recording import by_hand
 
 pytestmark = pytest.mark.engine
@@ -61,14 +62,46 @@ def elsewhere() -> Iterator[None]:
 
 
 @pytest.fixture
-def targets(real: Sandboxes, peer: str, elsewhere: None) -> Iterator[list[str]]:
-    """Name, address and port of each: stand-ins on the host, the address beyond it, and the peer."""
+def published(real: Sandboxes) -> Iterator[list[str]]:
+    """A port of this machine that leads into somebody else's container, at each address it has."""
+    line = f"while :; do nc -l -p {PEER_PORT} > /dev/null < /dev/null; done"
+    with by_hand() as api:
+        room = api.create_host_config(port_bindings={PEER_PORT: None})
+        made = api.create_container(STARTER, ["sh", "-c", line], ports=[PEER_PORT], host_config=room,
+                                    labels={LABEL_INSTALL: f"{INSTALL}-other"})["Id"]  # fmt: skip
+        try:
+            api.start(made)
+            found = api.inspect_container(made)["NetworkSettings"]
+            assert wait_until(lambda: opens(found["IPAddress"], PEER_PORT), 20)
+            port = found["Ports"][f"{PEER_PORT}/tcp"][0]["HostPort"]
+            places = {"bridge": real.engine._gateway(), "docker": found["Gateway"], "machine": own_address()}
+            yield [word for name, place in places.items() for word in (f"published-{name}", place, port)]
+        finally:
+            api.remove_container(made, v=True, force=True)
+
+
+def opens(address: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((address, port), 2):
+        return True
+    return False
+
+
+def own_address() -> str:
+    """The machine's, towards others; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect(("192.0.2.1", 9))
+        return str(one.getsockname()[0])
+
+
+@pytest.fixture
+def targets(real: Sandboxes, peer: str, elsewhere: None, published: list[str]) -> Iterator[list[str]]:
+    """Name, address and port of each: stand-ins on the host, the address beyond it, peer, another's port."""
     gateway = real.engine._gateway()
     with contextlib.ExitStack() as stack:
         names = ("web", "database", "redis", "engine")
         ports = {name: stack.enter_context(listening("0.0.0.0")) for name in names}
         found = [word for name, port in ports.items() for word in (name, gateway, str(port))]
-        yield [*found, "link-local", LINK_LOCAL, "80", "peer", peer, str(PEER_PORT)]
+        yield [*found, "link-local", LINK_LOCAL, "80", "peer", peer, str(PEER_PORT), *published]
 
 
 def reached(real: Sandboxes, targets: list[str], **profile: Any) -> set[str]:
@@ -78,10 +111,10 @@ def reached(real: Sandboxes, targets: list[str], **profile: Any) -> set[str]:
 
 
 def test_without_the_guard_all_of_the_host_is_reached_which_shows_that_the_look_sees(
-    real: Sandboxes, targets: list[str]
+    real: Sandboxes, targets: list[str], published: list[str]
 ):
     seen = reached(real, targets, network="internet")
-    assert seen == {"web", "database", "redis", "engine", "link-local"}
+    assert seen == {"web", "database", "redis", "engine", "link-local", *published[::3]}
 
 
 @pytest.mark.usefixtures("guarded")

@@ -98,6 +98,22 @@ def test_what_an_earlier_attempt_made_of_another_image_is_taken_over(real: Sandb
             api.remove_image(image.replace("moves", "kept"), force=True)
 
 
+def test_volumes_that_an_image_declares_go_with_its_containers(real: Sandboxes):
+    """Also with the one in which its user and its folders were looked up."""
+    before = volumes()
+    changes = ["USER student", "WORKDIR /srv/deep", "VOLUME /kept"]
+    with imported("keeps", starter.tarball(*find()), changes) as image:
+        real.running(image=image)
+        assert len(volumes() - before) == 1
+        real.clear()
+        assert volumes() == before
+
+
+def volumes() -> set[str]:
+    with by_hand() as api:
+        return {one["Name"] for one in api.volumes()["Volumes"] or []}
+
+
 def test_an_image_that_is_gone_is_missing_though_it_was_known(real: Sandboxes):
     with imported("goes", starter.tarball(*find()), ["USER 1234"]) as image:
         real.running(image=image)
