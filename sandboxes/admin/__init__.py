@@ -12,3 +12,5 @@ admin.site.site_header = "Sandboxes"
 admin.site.site_title = "Sandboxes"
 admin.site.index_title = "Records and audit trail"
 admin.site.site_url = "/sandboxes/"
+admin.site.enable_nav_sidebar = False
+"""Django's opens by script, which pushes every page aside once it is drawn; Home has the same links."""

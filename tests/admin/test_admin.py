@@ -98,6 +98,13 @@ def test_it_looks_like_the_rest_of_the_product(auditor, path):
         assert f"/static/{one}" in page
 
 
+@pytest.mark.parametrize(
+    "path", ["/admin/sandboxes/event/", "/admin/sandboxes/image/", "/admin/auth/group/add/"]
+)
+def test_nothing_that_opens_by_script_pushes_a_page_aside(auditor, path):
+    assert "nav-sidebar" not in auditor.get(path).content.decode()
+
+
 def test_a_key_that_no_database_can_count_to_is_no_fault(auditor):
     """Of a set, told at its field as any other that is none."""
     answer = auditor.post("/admin/auth/group/add/", {"name": "some", "permissions": ["9" * 400]})
