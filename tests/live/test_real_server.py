@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -106,6 +107,45 @@ async def test_foreign_pages_and_strangers_get_no_socket(product, alice, sandbox
     assert await status_of_refusal(alice.terminal(sandbox, cookies="")) == 403
     async with Person(product, "bob").terminal(sandbox) as ws:
         assert (await frame(ws, "goodbye"))["code"] == "not_found"
+
+
+def handshake(product: Product, cookies: str, *lines: str, version: str = "1.1", origin: str = "") -> int:
+    """The status that a head of ours is answered with, written by hand, also as no client would."""
+    head = [f"GET /ws/sandboxes/ HTTP/{version}", f"Host: 127.0.0.1:{product.port}", f"Cookie: {cookies}",
+            f"Origin: {origin or product.url}", *lines]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", product.port), 30) as one:
+        one.sendall("\r\n".join([*head, "", ""]).encode())
+        return int(one.recv(4096).split(b" ")[1])
+
+
+UPGRADE = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+           "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "usual", "refused"),
+    [
+        (UPGRADE, "1.0", 101, 403),
+        ((*UPGRADE, "Sec-WebSocket-Protocol: " + "x" * 5000), "1.1", 101, 403),
+        ((*UPGRADE, "Sec-WebSocket-Protocol: " + ", ".join(map(str, range(1000)))), "1.1", 101, 403),
+        ((*UPGRADE, "Sec-WebSocket-Protocol: a, a"), "1.1", 400, 400),
+        ((), "1.1", 404, 404),
+    ],
+    ids=["HTTP 1.0", "a protocol of 5,000 characters", "a thousand", "one twice", "no upgrade"],
+)
+def test_odd_handshakes_are_held_to_the_same(product, alice, lines, version, usual, refused):
+    ours, theirs = alice.cookies(), "http://evil.example"
+    assert handshake(product, ours, *lines, version=version) == usual
+    assert handshake(product, "", *lines, version=version) == refused
+    assert handshake(product, ours, *lines, version=version, origin=theirs) == refused
+
+
+def test_the_cookie_of_somebody_who_signed_out_opens_none(product):
+    person = Person(product, "prof")
+    kept = person.cookies()
+    assert handshake(product, kept, *UPGRADE) == 101
+    person.post("/sign-out/")
+    assert handshake(product, kept, *UPGRADE) == 403
 
 
 async def test_signing_out_closes_the_terminal_within_two_seconds(product, sandbox):
