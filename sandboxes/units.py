@@ -34,6 +34,21 @@ def parse_duration(text: str) -> int:
     return int(sum(float(number) * _SECONDS[(unit or "m")[0]] for number, unit in parts))
 
 
+def write_size(count: int) -> str:
+    """A text that ``parse_size`` reads as exactly these bytes: ``512 MB``, ``1536 MB``, ``1000 B``."""
+    found = [(name, 1024**power) for name, power in (("GB", 3), ("MB", 2), ("kB", 1))]
+    name, unit = next((one for one in found if count and count % one[1] == 0), ("B", 1))
+    return f"{count // unit} {name}"
+
+
+def write_duration(seconds: int) -> str:
+    """A text that ``parse_duration`` reads as exactly these seconds: ``1 h``, ``90 min``, ``75 s``, ``0``."""
+    if not seconds:
+        return "0"
+    name, unit = next(one for one in (("h", 3600), ("min", 60), ("s", 1)) if seconds % one[1] == 0)
+    return f"{seconds // unit} {name}"
+
+
 def format_size(count: float | None) -> str:
     """``512 MB`` from bytes, in steps of 1024; whole numbers, one decimal from GB up; "–" for None."""
     if count is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -13,17 +12,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from sandboxes.lifecycle import audit, images, runtimes
+from sandboxes.lifecycle import audit, images
 from sandboxes.models import Image, User
-from sandboxes.units import format_size
+from sandboxes.units import format_duration, format_size
 
 from .base import origin
+from .image_form import ImageForm
 from .recorded import Recorded
-
-HELP = (
-    "Of those that the engine offers beside its usual one. What is promised was measured with the usual one."
-)
-NOT_OFFERED = "The engine does not offer the runtime %(value)s. Choose one of these."
 
 
 @admin.action(description="Pull the selected images now", permissions=["change"])
@@ -34,32 +29,13 @@ def pull_now(modeladmin: Any, request: HttpRequest, rows: QuerySet[Image]) -> No
     messages.info(request, "Pulling; progress is on the Images page.")
 
 
-class RuntimeForm(forms.ModelForm):
-    """An image; which runtimes there are is asked of the engine."""
-
-    runtime = forms.ChoiceField(required=False, label="Runtime (experimental)")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if "runtime" in self.fields:
-            field: Any = self.fields["runtime"]
-            field.choices = [("", "the engine's usual one"), *self._choices()]
-            field.help_text = HELP
-            field.error_messages["invalid_choice"] = NOT_OFFERED
-
-    def _choices(self) -> list[tuple[str, str]]:
-        """The present one too while the engine does not answer: then nobody can tell."""
-        known = runtimes.offered()
-        names = {self.instance.runtime} - {""} if known is None else set(known)
-        return [(one, f"{one} ({runtimes.EXPERIMENTAL})") for one in sorted(names)]
-
-
 @admin.register(Image)
 class ImageAdmin(Recorded):
     """The catalogue: what may be launched, with its shell and default limits."""
 
     noun = "image"
-    list_display = ("title", "reference", "enabled", "here", "shell", "lifetime", "position")
+    form = ImageForm
+    list_display = ("title", "reference", "enabled", "here", "shell", "lives", "position")
     list_filter = ("enabled", "runs_as_root")
     search_fields = ("title", "reference", "description")
     actions = (pull_now,)
@@ -68,9 +44,9 @@ class ImageAdmin(Recorded):
     def here(self, image: Image) -> str:
         return format_size(image.size) if image.is_here else "not here"
 
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
-        """Choices of runtimes are those that the engine offers just now, and the present one."""
-        return super().get_form(request, obj, change, form=RuntimeForm, **options)
+    @admin.display(description="lifetime", ordering="lifetime")
+    def lives(self, image: Image) -> str:
+        return format_duration(image.lifetime)
 
     def target_of(self, row: Image) -> audit.Target:
         return audit.Target("image", str(row.pk), row.reference)

@@ -27,6 +27,7 @@ NAME_LENGTH = 63
 WORKDIR_LENGTH = 255
 MIN_PIDS = 8
 """Init, the shells of a terminal and of a command, and what they run; with fewer nothing can be done."""
+MIN_DISK, MAX_DISK = 1 << 20, 1 << 50
 VARIABLES = 100
 ENVIRONMENT_SIZE = 32 * 1024
 """Characters of all names and values together; far below what the kernel passes to a program."""
@@ -111,6 +112,20 @@ def clean_pids(value: int | str) -> int:
 def clean_lifetime(value: int | str) -> int:
     """Seconds, from seconds (int) or from text like ``45 min``, where a bare number is minutes."""
     return _seconds(value, "Lifetime", settings.SANDBOX_MAX_LIFETIME)
+
+
+def clean_idle(value: int | str) -> int:
+    """Seconds without use after which a sandbox is stopped, as ``clean_lifetime`` has them; 0: never."""
+    never = value == 0 or (isinstance(value, str) and value.strip().lower() in ("0", "never"))
+    return 0 if never else _seconds(value, "An idle limit", settings.SANDBOX_MAX_LIFETIME)
+
+
+def clean_disk(value: int | str) -> int:
+    """Bytes that a sandbox may write, from bytes or from text like ``2g``."""
+    disk = _size(value)
+    if not MIN_DISK <= disk <= MAX_DISK:
+        raise ValueError(f"A disk limit is {format_size(MIN_DISK)} to {format_size(MAX_DISK)}.")
+    return disk
 
 
 def clean_time_limit(value: int | str) -> int:

@@ -80,7 +80,7 @@ PLACES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "SignInForm": ("sign_in", "anonymous", {"username": "alice", "password": "no"}),
     "WebhookForm": ("admin:sandboxes_webhook_add", "root", {"name": "w", "url": "https://e.org/x",
                                                             "actions": "*"}),
-    "RuntimeForm": ("admin:sandboxes_image_add", "root", {"reference": "some/image:1", "title": "Some",
+    "ImageForm": ("admin:sandboxes_image_add", "root", {"reference": "some/image:1", "title": "Some",
                                                           "shell": "sh", "position": "1"}),
 }  # fmt: skip
 """Each form of ours: where it is sent to, by whom, and what would be right."""

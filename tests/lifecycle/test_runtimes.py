@@ -62,7 +62,8 @@ def form(rf, root: User):
         request = rf.get("/")
         request.user = root
         kind = ImageAdmin(Image, site).get_form(request, image, change=True)
-        values = {name: getattr(image, name) for name in kind.base_fields if getattr(image, name) is not None}
+        shown = {one.name: one.value() for one in kind(instance=image)}
+        values = {name: value for name, value in shown.items() if value is not None}
         return kind(values | {"runtime": runtime}, instance=image)
 
     return made
