@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, W
 
 from scripts import browser as chromium
 from tests.browser.product import Product, running
-from tests.browser.room import Room, launched, sign_in
+from tests.browser.room import Room, come_in, launched
 
 # Playwright keeps a loop running in the main thread; Django would refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -142,7 +142,7 @@ def visit(browser: Browser, product: Product, complaints: Complaints) -> Iterato
         context.on("page", complaints.hear)
         page = context.new_page()
         if name:
-            sign_in(page, name)
+            come_in(page, name)
         return page
 
     yield visited

@@ -30,6 +30,7 @@ User.objects.create_user("prof", password={PASSWORD!r}, is_staff=True)
 """
 NOT_OURS = {"DATABASE_URL", "REDIS_URL"}
 QUICK = {
+    "DJANGO_SETTINGS_MODULE": "tests.browser.quick_settings",
     "SANDBOX_CLEANUP_INTERVAL": "0.5",
     "SANDBOX_TERMINAL_GRACE": "5",
     "SANDBOX_STOP_GRACE": "1",
@@ -149,13 +150,28 @@ def free_port() -> int:
         return port
 
 
+_first: dict[str, bytes] = {}
+"""By name, the files of this process's first install with its cast, before it was served."""
+
+
+def prepare(product: Product) -> None:
+    """Make what has to be there before it can serve: for a later install the first one's files, which
+    saves it the migrations; with a database of its own, all of it."""
+    kept = {} if "DATABASE_URL" in product.environment else _first
+    for name, content in kept.items():
+        (product.data / name).write_bytes(content)
+    product.manage("bootstrap")
+    if not kept:
+        product.manage("shell", "-v", "0", "-c", CAST)
+        kept.update({one.name: one.read_bytes() for one in product.data.iterdir() if one.is_file()})
+
+
 @contextmanager
 def running(data: Path, **environment: str) -> Iterator[Product]:
     """A product with its cast, gone without a trace afterwards."""
     product = Product(data, **environment)
     try:
-        product.manage("bootstrap")
-        product.manage("shell", "-v", "0", "-c", CAST)
+        prepare(product)
         product.start()
         yield product
     finally:

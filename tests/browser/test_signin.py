@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.product import Product
+from tests.browser.product import PASSWORD, Product
 from tests.browser.room import Room
 
 
@@ -22,6 +22,16 @@ def test_link_signs_in_once(product: Product, visit: Callable[..., Page], compla
     other = visit(None)
     other.goto(link)
     expect(other.get_by_role("heading")).to_have_text("This link does not work any more")
+
+
+def test_a_name_and_a_password_sign_in(visit: Callable[..., Page]) -> None:
+    page = visit(None)
+    page.goto("/sign-in/")
+    page.get_by_label("User name").fill("alice")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/sandboxes/")
+    expect(page.locator(".bar")).to_contain_text("alice")
 
 
 def test_sign_out_closes_the_terminal_too(room: Room) -> None:

@@ -98,7 +98,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.write_line(f"faults: {path}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # they and their loops are put away before the next folder's tests
 def plain_product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The whole product as people run it; in the full form with the patience of every install."""
     quick = {} if FULL else {"SANDBOX_CLIENT_PATIENCE": "3", "SANDBOX_LEASE": "2"}
@@ -155,14 +155,14 @@ def zygotes(transactional_db: None, engine: Any) -> Iterator[Callable[[], Zygote
         one.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def private_engine() -> Iterator[private.PrivateEngine]:
     """An engine that may be killed, and filled."""
     with private.made() as one:
         yield one
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def way(private_engine: private.PrivateEngine) -> Iterator[Proxy]:
     """What leads to it, and may misbehave. Whatever went along it is on the closed list."""
     with proxy(private_engine.folder, private_engine.socket) as made:
@@ -170,7 +170,7 @@ def way(private_engine: private.PrivateEngine) -> Iterator[Proxy]:
     assert calls.unlisted(made.calls) == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def product(
     private_engine: private.PrivateEngine, way: Proxy, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Product]:
@@ -181,12 +181,12 @@ def product(
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def house(product: Product) -> House:
     return House(product)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def room(house: House) -> Classroom:
     return Classroom(house)
 
