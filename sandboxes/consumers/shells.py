@@ -80,10 +80,11 @@ class Shell:
     async def explain(self, code: int | None) -> Ending:
         """Why it ended by itself: its sandbox did, or the shell."""
         began = time.monotonic()
+        was_cut = code is None or code > 128
         if code is None:
             self._killing = asyncio.ensure_future(self.kill())
         while True:
-            why = await off(terminals.why, self.sandbox.pk)
+            why = await off(terminals.why, self.sandbox.pk, self.record.opened_at if was_cut else None)
             patience = _patience(code) if why.settled else PATIENCE
             if (why.settled and why.reason != "exited") or time.monotonic() >= began + patience:
                 break

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 from django.db import IntegrityError, connection, transaction
@@ -244,18 +244,30 @@ class Why:
     settled: bool = True
 
 
-def why(sandbox_id: str) -> Why:
-    """Why the shells of this sandbox are over, from its record."""
+def why(sandbox_id: str, opened_at: datetime | None = None) -> Why:
+    """Why the shells of this sandbox are over, from its record.
+
+    ``opened_at``: of a shell that did not end by itself, so that a start since then is the reason.
+    """
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
         return Why("removed", "This sandbox is gone.")
     if row.pending in _DURING:
         return Why(row.pending, f"This sandbox is being {_DURING[row.pending]}.", settled=False)
+    if row.status == Status.RUNNING and opened_at and row.started_at and row.started_at > opened_at:
+        return Why("restarted", _restarted(sandbox_id, opened_at))
     if row.status == Status.RUNNING:
         return Why("exited", "The shell has ended.", again=True)
     if row.status_reason == "expired":
         return Why("expired", "The time of this sandbox was over, so it was removed.")
     return Why(str(row.status), _sentence(str(row.status), row.status_reason))
+
+
+def _restarted(sandbox_id: str, since: datetime) -> str:
+    restarts = Event.objects.filter(sandbox_id=sandbox_id, action="sandbox.restart", at__gte=since)
+    asked = restarts.filter(outcome__in=(Outcome.REQUESTED, Outcome.OK)).first()
+    by = f" by {asked.actor_name or asked.actor_kind}" if asked else ""
+    return f"This sandbox was restarted{by}."
 
 
 def is_of_sandbox(sentence: str) -> bool:

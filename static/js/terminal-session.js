@@ -36,6 +36,8 @@ export class TerminalSession {
   #epoch = 0; // how often the count began anew: what is drawn of an earlier count does not count
   #isPatchy = false; // the screen began in the middle of something
   #wished = null;
+  #asked = null; // the size that the server has heard of on this connection
+  #over = ""; // why the shell that was here was ended with its sandbox, until the next one has told it
   #encoder = new TextEncoder();
 
   constructor(name, host, url, { screen, changed, names, typed }) {
@@ -87,6 +89,11 @@ export class TerminalSession {
     return textOf(this.terminal);
   }
 
+  /** Whether its sandbox was restarted and took the shell along: it runs on, so a new one follows. */
+  get isRestarted() {
+    return this.state === "ended" && /^restart(ed)?$/.test(this.detail.reason);
+  }
+
   get isOver() {
     return this.state === "ended" || this.state === "refused";
   }
@@ -96,10 +103,11 @@ export class TerminalSession {
     const room = this.fit.proposeDimensions();
     if (!room || !Number.isFinite(room.cols)) return;
     const wished = [clamp(room.cols), clamp(room.rows)];
-    if (String(wished) === String(this.#wished)) return;
     this.#wished = wished;
+    if (String(wished) === String(this.#asked)) return;
     const isTold = this.socket.send({ type: "resize", cols: wished[0], rows: wished[1] });
-    if (!isTold && (this.isOver || !this.size)) this.terminal.resize(...wished);
+    if (isTold) this.#asked = wished;
+    else if (this.isOver || !this.size) this.terminal.resize(...wished);
   }
 
   /** Whether the tty is smaller than this window, as another viewer's is. */
@@ -110,6 +118,7 @@ export class TerminalSession {
   #query() {
     const [cols, rows] = this.#wished ?? [80, 24];
     const query = { cols, rows };
+    this.#asked = [cols, rows];
     if (this.#received !== null) Object.assign(query, { offset: this.#received, shell: this.#shell });
     return new URLSearchParams(query);
   }
@@ -182,9 +191,12 @@ export class TerminalSession {
     const isAnother = this.#received !== null && message.shell !== this.#shell;
     this.typing.begin(isSame || this.#received === null);
     if (!isSame) this.#begin(message.offset);
-    if (isAnother) this.#tellOfAnother();
+    if (this.#over) this.#note(`\r\n${this.#over} This is a new shell.`);
+    else if (isAnother) this.#tellOfAnother();
     else if (this.#isFirst && message.before && !message.offset) this.#tellOfBefore(message.before);
     this.#isFirst = false;
+    this.#over = "";
+    this.terminal.options.cursorBlink = true;
     this.#shell = message.shell ?? "";
     this.#head = message.head;
     this.#resize(message);
@@ -262,8 +274,10 @@ export class TerminalSession {
     if (this.socket.send({ type: "ack", offset: this.#drawn })) this.#acked = this.#drawn;
   }
 
-  #ended(message) {
-    this.#now("ended", { sentence: message.sentence, again: message.again, reason: message.reason });
+  /* What is said of it comes last, from `#message`: a new shell may follow at once. */
+  #ended({ sentence, again, reason }) {
+    Object.assign(this, { state: "ended", detail: { sentence, again, reason } });
+    this.#over = this.isRestarted ? sentence : "";
     this.socket.stop();
     this.#received = null; // a new shell counts anew
     this.terminal.options.cursorBlink = false;

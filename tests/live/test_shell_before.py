@@ -7,7 +7,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from sandboxes.engine.base import Unreachable
-from sandboxes.lifecycle import audit, terminals
+from sandboxes.lifecycle import actions, audit, terminals
 from sandboxes.live.registry import registry
 from sandboxes.models import Event, Outcome, Terminal
 from tests.live.helpers import eventually
@@ -71,6 +71,17 @@ async def test_of_one_that_went_with_its_sandbox(open_terminal, running, alice):
     await end(row, "This sandbox is being restarted.", audit.ENGINE)
     _, greeting = await greeted(open_terminal, running, alice)
     assert greeting["before"]["sentence"] == "This sandbox was restarted."
+
+
+async def test_a_restart_is_the_reason_and_no_shells_own_end(open_terminal, running, alice, prof):
+    page, _ = await greeted(open_terminal, running, alice)
+    await sync_to_async(actions.restart)(running, by=audit.Origin("user", prof.pk, "prof"), wait=None)
+    ended = await page.read(kind="ended")
+    told = (ended["reason"], ended["sentence"], ended["again"])
+    assert told == ("restarted", "This sandbox was restarted by prof.", False)
+    page, _ = await greeted(open_terminal, running, alice)
+    await page.type(b"exit 3\r")  # later, and by itself
+    assert (await page.read(kind="ended"))["reason"] == "exited"
 
 
 async def test_what_one_closed_oneself_one_knows(open_terminal, running, alice, prof):
