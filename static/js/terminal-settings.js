@@ -4,17 +4,17 @@ const SMALLEST = 10;
 const LARGEST = 24;
 const USUAL = 14;
 
-function read(key) {
+function read(key, from = () => localStorage) {
   try {
-    return localStorage.getItem(key);
+    return from().getItem(key);
   } catch {
     return null; // storage is forbidden: the usual, then
   }
 }
 
-function keep(key, value) {
+function keep(key, value, to = () => localStorage) {
   try {
-    localStorage.setItem(key, value);
+    to().setItem(key, value);
   } catch {
     // not beyond this page
   }
@@ -39,3 +39,10 @@ export function toggleReadable() {
   keep("terminal-readable", readable ? "1" : "0");
   return readable;
 }
+
+const tabKey = (sandbox) => `terminal-tab-${sandbox}`;
+
+/** The terminal of a sandbox that this window showed last; null where it has shown none. */
+export const lastTab = (sandbox) => read(tabKey(sandbox), () => sessionStorage);
+
+export const rememberTab = (sandbox, name) => keep(tabKey(sandbox), name, () => sessionStorage);

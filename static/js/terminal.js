@@ -7,7 +7,7 @@ import { Notice } from "./terminal-notice.js";
 import { RecordingMark } from "./terminal-recording.js";
 import { ready } from "./terminal-screen.js";
 import { TerminalSession } from "./terminal-session.js";
-import { fontSize, isReadable, stepFont, toggleReadable } from "./terminal-settings.js";
+import { fontSize, isReadable, lastTab, rememberTab, stepFont, toggleReadable } from "./terminal-settings.js";
 import { freeName, inOrder, Tabs } from "./terminal-tabs.js";
 import { toast } from "./toasts.js";
 
@@ -16,8 +16,9 @@ const PASSING = ["not_running", "unreachable", "busy", "unopened"]; // refusals 
 const SETTLE = 80; // ms without a change of size until the server is told
 
 class SandboxTerminal extends HTMLElement {
-  static observedAttributes = ["status"];
+  static observedAttributes = ["status", "pending"];
   #sessions = new Map();
+  #taken = new Set(); // names that this page has joined once: what was closed since is not opened by a late word of it
   #names = [];
   #chosen = "main";
   #observer;
@@ -35,8 +36,9 @@ class SandboxTerminal extends HTMLElement {
 
   attributeChangedCallback(_, before, now) {
     if (!this.isConnected || before === now || before === null) return;
-    if (!this.#observer && UP.includes(now)) this.#begin();
-    else if (now === "running") this.#revive();
+    const status = this.getAttribute("status");
+    if (!this.#observer && UP.includes(status)) this.#begin();
+    else if (status === "running") this.#revive();
     this.#show();
   }
 
@@ -61,7 +63,7 @@ class SandboxTerminal extends HTMLElement {
     this.#observer = new ResizeObserver(() => this.#measureSoon());
     this.#wire();
     await ready(fontSize());
-    this.#choose("main");
+    this.#choose(lastTab(this.getAttribute("sandbox")) ?? "main");
     this.#observer.observe(this.#part("screen"));
   }
 
@@ -91,16 +93,23 @@ class SandboxTerminal extends HTMLElement {
     document.addEventListener("fullscreenchange", () => this.toggleAttribute("data-full", document.fullscreenElement === this));
   }
 
-  /* A session is made when its tab is first looked at; it stays connected from then on. */
+  /* A session is made when its tab is first looked at, an owner's when its name is told: a shell that no page
+     has joined is ended after a while. It stays connected from then on. */
   #choose(name, focus = false) {
     this.#chosen = name;
     if (!this.#sessions.has(name)) this.#open(name);
+    this.#front();
+    this.#remember();
+    this.#show();
+    if (focus) this.session.terminal.focus();
+  }
+
+  #front() {
+    const name = this.#chosen;
     for (const [other, { host }] of this.#sessions) {
       host.toggleAttribute("data-off", other !== name);
       host.inert = other !== name;
     }
-    this.#show();
-    if (focus) this.session.terminal.focus();
   }
 
   #open(name) {
@@ -112,10 +121,11 @@ class SandboxTerminal extends HTMLElement {
     const session = new TerminalSession(name, host, this.getAttribute("url"), {
       screen: { fontSize: fontSize(), readable: isReadable() },
       changed: (which) => this.#changed(which),
-      names: (names) => this.#told(names),
+      names: (names) => this.#told(names, session),
       typed: (text) => this.keys.apply(text),
     });
     this.#sessions.set(name, session);
+    this.#taken.add(name);
     guardPaste(host, session.terminal);
     shareKeys(session.terminal, { copy: () => copy(session.terminal), find: () => this.finder.open(), leave: () => this.tabs.focus() });
     session.measure();
@@ -124,10 +134,20 @@ class SandboxTerminal extends HTMLElement {
 
   #changed(session) {
     if (session.state === "refused") this.#retry(session);
-    if (session.state === "open") session.refusals = 0;
+    if (session.state === "open") this.#opened(session);
+    if (session.isOver && session.isRestarted) this.#revive();
     if (session.isOver && session.isClosing) this.#drop(session.name);
     else if (session === this.session) this.#show();
     this.dispatchEvent(new CustomEvent("terminal-changed", { bubbles: true }));
+  }
+
+  #opened(session) {
+    session.refusals = 0;
+    this.#remember();
+  }
+
+  #remember() {
+    if (this.session?.state === "open" && this.session.mayType) rememberTab(this.getAttribute("sandbox"), this.#chosen);
   }
 
   /* Right after a start or a hiccup of the engine the server says no; a moment later it may say yes. */
@@ -141,12 +161,18 @@ class SandboxTerminal extends HTMLElement {
   }
 
   /* The server's list, and what this page is still opening or has seen end. */
-  #told(names) {
+  #told(names, { mayType }) {
     this.#names = names;
+    if (this.hasAttribute("mine") && mayType) this.#join(names.filter((name) => !this.#taken.has(name)));
     for (const [name, session] of this.#sessions) {
       if (!names.includes(name) && session.isOver && name !== this.#chosen) this.#forget(name);
     }
     this.#show();
+  }
+
+  #join(names) {
+    for (const name of names) this.#open(name);
+    if (names.length) this.#front();
   }
 
   #forget(name) {
@@ -187,7 +213,6 @@ class SandboxTerminal extends HTMLElement {
   }
 
   #again() {
-    this.session.terminal.options.cursorBlink = true;
     this.session.connect();
     this.session.terminal.focus();
   }
@@ -195,6 +220,7 @@ class SandboxTerminal extends HTMLElement {
   /* It runs again: what was ended or refused with it begins anew. */
   #revive() {
     const session = this.session;
+    if (this.getAttribute("pending") === "restart") return;
     if (session?.state === "refused" || (session?.state === "ended" && !session.detail.again)) session.connect();
   }
 
