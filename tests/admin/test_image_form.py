@@ -12,8 +12,8 @@ pytestmark = pytest.mark.django_db
 ADD = reverse("admin:sandboxes_image_add")
 WRITTEN = {
     "reference": "some/image:1", "title": "Some", "shell": "sh", "memory": "256m", "cpus": "0.5",
-    "pids": "64", "lifetime": "45 min", "idle": "", "disk": "1.5 GB", "workdir": "/workspace", "isolation": "standard",
-    "recording": "off", "enabled": "on", "position": "1",
+    "pids": "64", "lifetime": "45 min", "idle": "", "disk": "1.5 GB",
+    "workdir": "/workspace", "isolation": "standard", "recording": "off", "enabled": "on", "position": "1",
 }  # fmt: skip
 
 
