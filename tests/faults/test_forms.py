@@ -24,7 +24,7 @@ import sandboxes
 from sandboxes.engine.base import EngineError, ImageMissing, NoCapacity
 from sandboxes.forms import LaunchForm
 from sandboxes.lifecycle import invariants
-from sandboxes.models import Command, Image, Sandbox, User, Webhook
+from sandboxes.models import Command, Sandbox, User, Webhook
 from tests.gates import world as worlds
 from tests.gates.rules import ROUTES, address
 from tests.gates.world import HERE, World
@@ -145,10 +145,10 @@ class Sender:
 
 
 @pytest.fixture
-def world(engine: Any, image: Image, settings: Any) -> World:
+def world(engine: Any, db: None, settings: Any) -> World:
     settings.SANDBOX_QUOTA_SANDBOXES = 100_000
     settings.SANDBOX_QUOTA_MEMORY = 1 << 60
-    made = worlds.build(image)
+    made = worlds.laid_down(engine)
     Command.objects.update(status="exited")  # those of that world never ran
     User.objects.update(quota_sandboxes=100_000, quota_memory=1 << 60)
     root = User.objects.create_superuser("root", "root@example.org", worlds.PASSWORD)
