@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,7 @@ def test_the_overview_tells_who_came_and_how_long_steps_took(ines, alice, open_l
     person = page.context["people"][0]
     assert list(person.times) == [1]
     assert "not yet" in text(page)
+    assert re.search(r"median \d+ s, of those who did it", text(page)), "who is stuck there is not counted"
     assert browser(ines).get(reverse("lab_overview", args=[open_lab.pk]), **HTMX).status_code == 200
 
 
