@@ -22,6 +22,8 @@ from sandboxes.views.web import Request, back, origin, private, say, see_other
 SHOWN = 8 * 1024
 """Bytes of each stream that the matrix unfolds; all of it is on the command's own page."""
 CELL = 2000
+LINE = 200
+"""Characters of output in a row that is not unfolded."""
 MOST = 12 * 60
 Said = tuple[str, str]
 
@@ -170,6 +172,14 @@ class Row:
     @property
     def output(self) -> str:
         return self.text("stdout")
+
+    @property
+    def begins(self) -> str:
+        """The first line that says something, of what it printed, else of its errors."""
+        if self.command is None:
+            return ""
+        texts = [readable(bytes(data)[:CELL]) for data in (self.command.stdout, self.command.stderr)]
+        return next((line.strip() for text in texts for line in text.splitlines() if line.strip()), "")[:LINE]
 
     @property
     def errors(self) -> str:
