@@ -89,6 +89,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = env.text("SANDBOX_TIME_ZONE", "UTC")
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = "sandboxes.formats"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 

@@ -17,8 +17,8 @@ class RecordingAdmin(ReadOnly):
     """For staff with the permission to view recordings, which is the right to replay them as well."""
 
     list_display = (
-        "started_at", "replay", "sandbox_name", "terminal_name", "owner_name", "long", "size", "keystrokes",
-        "policy", "opened_by",
+        "started_at", "replay", "sandbox_name", "terminal_name", "owner_name", "long", "size", "policy",
+        "opened_by",
     )  # fmt: skip
     list_display_links = ("started_at",)
     list_filter = ("policy", "keystrokes", "started_at")

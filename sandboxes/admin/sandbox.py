@@ -34,7 +34,6 @@ class SandboxAdmin(ReadOnly):
 
     list_display = (
         "name",
-        "id",
         "owner",
         "image_reference",
         "status",

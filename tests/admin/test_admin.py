@@ -1,8 +1,11 @@
 """The auditor's door: everything can be read, nothing rewritten, actions go through lifecycle."""
 
+from datetime import datetime
+
 import pytest
 from django.contrib.admin.sites import site
 from django.urls import reverse
+from django.utils import timezone
 
 from sandboxes.lifecycle import audit
 from sandboxes.models import Command, Event, Outcome, Sandbox, Terminal
@@ -103,6 +106,13 @@ def test_it_looks_like_the_rest_of_the_product(auditor, path):
 )
 def test_nothing_that_opens_by_script_pushes_a_page_aside(auditor, path):
     assert "nav-sidebar" not in auditor.get(path).content.decode()
+
+
+def test_times_are_written_as_the_trail_writes_them(auditor, running):
+    at = datetime(2026, 11, 29, 18, 13, 12, tzinfo=timezone.get_current_timezone())
+    Sandbox.objects.filter(pk=running.pk).update(created_at=at)
+    assert "29 Nov 2026, 18:13:12" in auditor.get(_url(Sandbox, "changelist")).content.decode()
+    assert "29 Nov 2026, 18:13:12" in auditor.get(_url(Sandbox, "change", running.pk)).content.decode()
 
 
 def test_a_key_that_no_database_can_count_to_is_no_fault(auditor):

@@ -1,0 +1,1 @@
+"""How times are written where a page names no way of its own: as the trail writes them."""
