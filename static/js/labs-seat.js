@@ -10,6 +10,9 @@ const GATHER = 120; // ms; nudges that come together are answered once
 const LATER = [2000, 6000]; // ms until the list of messages is fetched, and how much more at most: a whole class hears at once
 const READ = 15_000; // ms for which a message stays; it may be long, and its reader busy
 
+const END = /^This lab closes in | closes this lab |^Your extra time ends in /; // as labs/closing.py words it
+const shown = []; // also by the page's element before it was swapped: a seat that is saved, then closed, has three
+
 class LabSeat extends HTMLElement {
   #aborter;
   #socket;
@@ -18,7 +21,6 @@ class LabSeat extends HTMLElement {
   #list;
   #talk;
   #told;
-  #shown = [];
   #asked = 0;
   #turning = false;
   #linked = false; // where the socket never was, the page still looks every few seconds
@@ -134,13 +136,15 @@ class LabSeat extends HTMLElement {
   #toast(number, text, by) {
     if (number && this.#told.has(number)) return false;
     if (number) this.#told.add(number);
-    this.#shown.push(toast("info", `${by ? `${by}: ` : ""}${text}`, READ));
+    const isEnd = !by && END.test(text);
+    if (isEnd) shown.filter((one) => one.isEnd).forEach(({ note }) => note?.remove()); // it says when anew
+    shown.push({ note: toast("info", `${by ? `${by}: ` : ""}${text}`, READ), isEnd });
     return true;
   }
 
   /* What was said of the lab's end is over with it, and its files are below. */
   #hush() {
-    for (const note of this.#shown.splice(0)) note?.remove();
+    for (const { note } of shown.splice(0)) note?.remove();
   }
 
   #listLater() {

@@ -10,7 +10,19 @@ from playwright.sync_api import Page, WebSocket, expect
 
 from tests.browser.product import Product, running
 from tests.browser.room import Room, wait_for
-from tests.browser.seat_deeds import ASK, CLOSE, COURSE, EYES_UP, LAB, OPEN, PUT, STILL, TELL, TYPING
+from tests.browser.seat_deeds import (
+    ASK,
+    CLOSE,
+    CLOSE_SOON,
+    COURSE,
+    EYES_UP,
+    LAB,
+    OPEN,
+    PUT,
+    STILL,
+    TELL,
+    TYPING,
+)
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +285,9 @@ def what_concerns_them_is_seen(product: Product, page: Page, lab: str) -> None:
     page.evaluate("scrollTo(0, 0)")
     tell(product, EYES_UP.format(lab=lab))
     expect(page.get_by_text("Eyes up.")).to_be_in_viewport(ratio=1)
+    tell(product, CLOSE_SOON.format(lab=lab))
+    soon = page.locator(".toast", has_text="closes this lab in 2 min")
+    soon.dispatch_event("pointerenter")  # so that it goes for no other reason
     tell(product, CLOSE.format(lab=lab))
     expect(page.get_by_role("heading", name="This lab is closed")).to_be_in_viewport(ratio=1)
     expect(page.get_by_role("link", name="Download your files")).to_be_in_viewport(ratio=1)

@@ -48,10 +48,14 @@ def test_closing_in_five_minutes_tells_everyone_and_moves_the_end(open_lab, ines
 
 
 def test_closing_now_tells_everyone_too(open_lab, ines):
-    act(ines, open_lab, "close")
+    page = act(ines, open_lab, "close")
     assert said() == ["Ines closes this lab now. Your files are being saved."]
     open_lab.refresh_from_db()
     assert open_lab.status == LabStatus.CLOSING
+    assert "Workspaces are saved first" in page
+    assert "is being closed" not in page, "it would stay there when the lab is closed"
+    Lab.objects.filter(pk=open_lab.pk).update(status=LabStatus.CLOSED, closed_at=timezone.now())
+    assert "Workspaces are saved first" not in text(browser(ines).get(f"/labs/{open_lab.pk}/"))
 
 
 async def test_an_open_seat_hears_it_once(open_lab, seat, alice, ines, open_socket):  # noqa: F811

@@ -128,9 +128,10 @@ DISCARDED = "It does not take place; students see it no more. To change a lab, d
 def answer(request: Request, lab: Lab, level: str, text: str) -> HttpResponse:
     """The lab as it is now, with what came of it."""
     if not request.htmx:
-        return say(request, back(request, "lab_detail", lab.pk), level, text)
-    fresh = gate.get_lab(request.user, lab.pk)
-    return say(request, render(request, "labs/lab.html#lab", context_of(request, fresh)), level, text)
+        page = back(request, "lab_detail", lab.pk)
+    else:
+        page = render(request, "labs/lab.html#lab", context_of(request, gate.get_lab(request.user, lab.pk)))
+    return say(request, page, level, text) if text else page
 
 
 Said = tuple[str, str]
@@ -201,6 +202,8 @@ def close(lab: Lab, by: audit.Origin, request: Request) -> Said:
     text = request.POST.get("minutes", "0")
     minutes = int(text) if text in map(str, IN_MINUTES) else 0
     said = closing.begin(lab, by, members.called(lab.course, request.user), minutes)
+    if said and not minutes and "next" not in request.POST:
+        return "success", ""  # the lab's page tells it as long as it holds
     return ("success", said) if said else ("info", "It is being closed, or closed, already.")
 
 
