@@ -134,7 +134,7 @@ def sandbox_act_many(request: Request) -> HttpResponse:
             request, "sandboxes/confirm.html", {"row": TABLE[action], "chosen": chosen, "many": True}
         )
     results = [actions.act(one, action, origin(request), wait=0) for one in chosen]
-    level, text = together(results)
+    level, text = together(action, results)
     if not request.htmx:
         return say(request, back(request, "sandbox_list"), level, text)
     return say(request, fleet(request, current(request), part=True), level, text)

@@ -170,15 +170,24 @@ def span(later: datetime, earlier: datetime) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else format_duration(seconds)
 
 
-def together(results: Iterable[Any]) -> tuple[str, str]:
-    """What came of acts on several sandboxes as one level and sentence; the worst decides the level."""
+def together(action: str, results: Iterable[Any]) -> tuple[str, str]:
+    """What came of an action on several sandboxes as one level and sentence; the worst decides the level."""
     every = list(results)
     if not every:
         return "warning", "Nothing was selected. Tick the sandboxes first."
     if len(every) == 1:
         return every[0].level, every[0].message
+    past = "given more time" if action == "extend" else TABLE[action].past
     level = min((one.level for one in every), key=WORST.index)
-    well = sum(one.done or one.under_way for one in every)
+    return level, _counted(every, past)
+
+
+def _counted(every: Sequence[Any], past: str) -> str:
+    """How many it is done to, how many are still to come, and how many not and why."""
+    done, coming = sum(one.done for one in every), sum(one.under_way for one in every)
     refused = [one.message for one in every if not (one.done or one.under_way)]
-    text = f"Done or under way for {well} of {len(every)}."
-    return level, f"{text} {refused[0]}" if refused else f"{text.replace(f'{well} of ', 'all ')}"
+    told = [f"{done} {past}"] if done else []
+    told += [f"{coming} {'is' if coming == 1 else 'are'} being {past}"] if coming else []
+    if not refused:
+        return f"{', '.join(told)}."
+    return ", ".join([*told, f"{len(refused)} not{'' if told else f' {past}'}: {refused[0]}"])

@@ -187,7 +187,7 @@ def test_act_on_a_selection(launch, as_alice):
         "/sandboxes/act/", {"action": "pause", "ids": [one.pk for one in two]}, follow=True
     )
     assert set(Sandbox.objects.values_list("status", flat=True)) == {"paused"}
-    assert "Done or under way for all 2." in text(response)
+    assert "2 paused." in text(response)
     assert Event.objects.filter(action="sandbox.pause", outcome="ok").count() == 2
 
 
