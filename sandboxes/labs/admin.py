@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -73,7 +74,7 @@ class SeatAdmin(ReadOnly):
     def sandbox_link(self, seat: Seat) -> str:
         if seat.sandbox_id is None:
             return "–"
-        url = reverse("admin:sandboxes_sandbox_change", args=[seat.sandbox_id])
+        url = reverse("admin:sandboxes_sandbox_change", args=[quote(seat.sandbox_id)])
         return format_html('<a href="{}">{}</a>', url, seat.sandbox_id)
 
     @admin.display(description="trail")

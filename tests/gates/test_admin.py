@@ -12,6 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.urls import reverse
 
 from sandboxes.admin import ReadOnly
+from sandboxes.labs.models import Seat
 from sandboxes.models import Event, Outcome, User
 
 from . import world as worlds
@@ -133,9 +134,16 @@ def test_no_superuser_rewrites_a_record(world: World, root: User) -> None:
         row = which.objects.first()
         if row is None or not isinstance(site._registry[which], ReadOnly):
             continue
-        for page, args in (("add", []), ("change", [row.pk]), ("delete", [row.pk])):
+        for page, args in (("add", []), ("change", [quote(row.pk)]), ("delete", [quote(row.pk)])):
             path = reverse(f"admin:{app}_{model}_{page}", args=args)
             assert client.post(path, {"post": "yes"}).status_code == 403, path
+
+
+def test_a_seats_link_leads_to_its_sandbox() -> None:
+    """Whatever its id: the admin would take this one's for a sign that is written so."""
+    link = site._registry[Seat].sandbox_link(Seat(sandbox_id="sb_22abcdefgh"))
+    path = reverse("admin:sandboxes_sandbox_change", args=["sb_5F22abcdefgh"])
+    assert f'"{path}"' in link
 
 
 def test_signing_out_in_the_admin_is_on_record(world: World) -> None:
