@@ -149,9 +149,10 @@ def password_form(user: Any, data: Any = None) -> forms.Form:
 
 def bounds() -> dict[str, str]:
     """The limits of this install, in words for hints."""
+    most = limits.max_cpus()
     return {
         "memory": f"{format_size(settings.SANDBOX_MIN_MEMORY)} to {format_size(settings.SANDBOX_MAX_MEMORY)}",
-        "cpus": f"up to {settings.SANDBOX_MAX_CPUS:g}" if settings.SANDBOX_MAX_CPUS else "like 0.5 or 2",
+        "cpus": f"{settings.SANDBOX_MIN_CPUS:g} " + (f"to {most:g}" if most < limits.UNKNOWN else "or more"),
         "lifetime": f"up to {format_duration(settings.SANDBOX_MAX_LIFETIME)}",
         "pids": f"{limits.MIN_PIDS} to {settings.SANDBOX_MAX_PIDS}",
         "name": str(limits.NAME_LENGTH),

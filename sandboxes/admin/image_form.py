@@ -96,6 +96,6 @@ def hints() -> dict[str, str]:
     return {
         "memory": f"Like 512m or 1.5g; {told['memory']}.",
         "cpus": f"Like 0.5 or 2; {told['cpus']}.",
-        "pids": f"{told['pids']}.",
+        "pids": f"How many at most; {told['pids']}.",
         "lifetime": f"Like 45 min or 2 hours, {told['lifetime']}; a number alone is minutes.",
     }

@@ -27,6 +27,9 @@ NAME_LENGTH = 63
 WORKDIR_LENGTH = 255
 MIN_PIDS = 8
 """Init, the shells of a terminal and of a command, and what they run; with fewer nothing can be done."""
+NO_NUMBER = "Write a number of CPUs, like 1 or 0.5."
+UNKNOWN = Decimal(999)
+"""CPUs of a host that has not told yet, where no setting says less."""
 MIN_DISK, MAX_DISK = 1 << 20, 1 << 50
 VARIABLES = 100
 ENVIRONMENT_SIZE = 32 * 1024
@@ -78,14 +81,14 @@ def clean_cpus(value: Any) -> Decimal:
     try:
         cpus = Decimal(str(value).strip())
     except InvalidOperation:
-        raise ValueError("CPUs is a number like 1 or 0.5.") from None
+        raise ValueError(NO_NUMBER) from None
     if not cpus.is_finite():
-        raise ValueError("CPUs is a number like 1 or 0.5.")
+        raise ValueError(NO_NUMBER)
     least, most = Decimal(str(settings.SANDBOX_MIN_CPUS)), max_cpus()
     if cpus < least:
-        raise ValueError(f"CPUs is at least {least:f}.")
+        raise ValueError(f"A sandbox has at least {least:f} CPUs.")
     if cpus > most:
-        raise ValueError(f"CPUs is at most {most:f}.")
+        raise ValueError(f"A sandbox has at most {most:f} CPU{'' if most == 1 else 's'}.")
     return cpus.quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
@@ -94,18 +97,18 @@ def max_cpus() -> Decimal:
 
     While the engine is away the host's number may be unknown; then the engine itself refuses later.
     """
-    limit = Decimal(str(settings.SANDBOX_MAX_CPUS)) or Decimal(999)
+    limit = Decimal(str(settings.SANDBOX_MAX_CPUS)) or UNKNOWN
     host = _host.cpus()
     return min(limit, Decimal(host)) if host else limit
 
 
 def clean_pids(value: int | str) -> int:
     """A count of processes. Never 0 or less: the engine takes those as unlimited."""
-    pids = _whole(value, "Processes is a whole number.")
+    pids = _whole(value, "Write a whole number of processes.")
     if pids < MIN_PIDS:
-        raise ValueError(f"Processes is at least {MIN_PIDS}.")
+        raise ValueError(f"Allow at least {MIN_PIDS} processes.")
     if pids > settings.SANDBOX_MAX_PIDS:
-        raise ValueError(f"Processes is at most {settings.SANDBOX_MAX_PIDS}.")
+        raise ValueError(f"Allow at most {settings.SANDBOX_MAX_PIDS} processes.")
     return pids
 
 

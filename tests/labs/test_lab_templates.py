@@ -121,7 +121,7 @@ def test_two_authors_do_not_overwrite_each_other(ines, prof, engine, template, v
         ("image", "99999", "not in the catalogue"),
         ("memory", "1k", "Memory is at least"),
         ("memory", "lots", "size"),
-        ("cpus", "-1", "CPUs is at least"),
+        ("cpus", "-1", "at least"),
         ("pids", "many", "whole number"),
         ("network", "moon", "not one of the"),
     ],

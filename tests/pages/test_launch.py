@@ -99,21 +99,27 @@ def test_each_form_has_its_own_key(as_alice, image):
     assert len(keys) == 3
 
 
+def test_hints_name_the_bounds(as_alice, image, engine, settings):
+    assert all(one in text(as_alice.get(URL)) for one in ("0.05 to 4", "8 to 4096"))
+    settings.SANDBOX_MAX_CPUS = 1.5
+    assert "0.05 to 1.5" in text(as_alice.get(URL))
+
+
 BAD = {
     "memory below what the engine takes": ("memory", "1m", "at least 6 MB"),
     "memory above the most": ("memory", "64g", "at most 2 GB"),
     "memory in words": ("memory", "lots", "512m"),
     "memory negative": ("memory", "-1", "512m"),
     "memory beyond all numbers": ("memory", "9" * 400, ""),
-    "cpus none": ("cpus", "0", "at least 0.05"),
+    "cpus none": ("cpus", "0", "A sandbox has at least 0.05 CPUs."),
     "cpus next to none": ("cpus", "0.04", "at least 0.05"),
-    "cpus more than there are": ("cpus", "64", "at most 4"),
+    "cpus more than there are": ("cpus", "64", "A sandbox has at most 4 CPUs."),
     "cpus not a number": ("cpus", "NaN", "number"),
     "cpus without end": ("cpus", "Infinity", "number"),
     "cpus one and many zeros": ("cpus", "1e999999", ""),
-    "pids none": ("pids", "0", "at least"),
+    "pids none": ("pids", "0", "Allow at least 8 processes."),
     "pids negative": ("pids", "-5", "at least"),
-    "pids too many": ("pids", "99999999", "at most"),
+    "pids too many": ("pids", "99999999", "Allow at most 4096 processes."),
     "pids half": ("pids", "1.5", "whole number"),
     "lifetime none": ("lifetime", "0", "at least one second"),
     "lifetime negative": ("lifetime", "-5", "45 min"),
