@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, W
 
 from scripts import browser as chromium
 from tests.browser.product import Product, running
-from tests.browser.room import Room, come_in, launched
+from tests.browser.room import DROPPED, Room, come_in, launched
 
 # Playwright keeps a loop running in the main thread; Django would refuse the database there.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
@@ -77,7 +77,6 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
         yield made
 
 
-DROPPED = "net::ERR_NETWORK_CHANGED"
 SAYS_SO = ["htmx:sendError", "htmx:afterRequest"]
 """What the page says of a request that was dropped so."""
 

@@ -11,6 +11,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.product import PASSWORD
 
 PATIENCE = 15.0  # seconds
+DROPPED = "net::ERR_NETWORK_CHANGED"
+"""Of what the browser is fetching while a bridge comes or goes on this machine, which engine tests see to."""
 
 
 def wait_for(
@@ -100,8 +102,14 @@ class Room:
         return self.page.locator("[data-notice]")
 
     def enter(self) -> Room:
-        """Open the page and wait for a prompt."""
-        self.page.goto(f"/sandboxes/{self.id}/")
+        """Open the page and wait for a prompt. Who lost a script to the network opens it again."""
+        lost: list[str] = []
+        self.page.on("requestfailed", lambda request: lost.append(request.failure or ""))
+        for _ in range(3):
+            lost.clear()
+            self.page.goto(f"/sandboxes/{self.id}/")
+            if DROPPED not in lost:
+                break
         return self.ready()
 
     def ready(self) -> Room:
