@@ -128,7 +128,7 @@ DISCARDED = "It does not take place; students see it no more. To change a lab, d
 def answer(request: Request, lab: Lab, level: str, text: str) -> HttpResponse:
     """The lab as it is now, with what came of it."""
     if not request.htmx:
-        page = back(request, "lab_detail", lab.pk)
+        page: HttpResponse = back(request, "lab_detail", lab.pk)
     else:
         page = render(request, "labs/lab.html#lab", context_of(request, gate.get_lab(request.user, lab.pk)))
     return say(request, page, level, text) if text else page
