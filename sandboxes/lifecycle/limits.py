@@ -27,6 +27,7 @@ NAME_LENGTH = 63
 WORKDIR_LENGTH = 255
 MIN_PIDS = 8
 """Init, the shells of a terminal and of a command, and what they run; with fewer nothing can be done."""
+NO_TIME_LIMIT = "Write the time limit in seconds, like 30, or as 5 min."
 NO_NUMBER = "Write a number of CPUs, like 1 or 0.5."
 UNKNOWN = Decimal(999)
 """CPUs of a host that has not told yet, where no setting says less."""
@@ -134,13 +135,16 @@ def clean_disk(value: int | str) -> int:
 def clean_time_limit(value: int | str) -> int:
     """Seconds that a command may run; a number is seconds, in text too."""
     text = f"{value}s" if isinstance(value, str) and value.strip().isdecimal() else value
-    return _seconds(text, "A time limit", settings.SANDBOX_MAX_LIFETIME)
+    return _seconds(text, "A time limit", settings.SANDBOX_MAX_LIFETIME, NO_TIME_LIMIT)
 
 
-def _seconds(value: int | str, what: str, most: int) -> int:
+def _seconds(value: int | str, what: str, most: int, like: str = "") -> int:
+    """``like`` is said to what is no time; else how all times may be written."""
     try:
         seconds = value if isinstance(value, int) else parse_duration(value)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
+        raise ValueError(like or _sentence(error)) from None
+    except OverflowError as error:
         raise ValueError(_sentence(error)) from None
     if seconds < 1:
         raise ValueError(f"{what} is at least one second.")

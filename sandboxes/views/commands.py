@@ -87,22 +87,22 @@ def command_run(request: Request, pk: str) -> HttpResponse:
     sandbox = access.get_sandbox(request.user, pk, access.ACT)
     form = CommandForm(request.POST)
     if not form.is_valid():
-        text = str(next(iter(form.errors.values()))[0])
-        refusals.record("command.run", origin(request), actions.Refused("command", text), sandbox)
-        return not_run(request, sandbox, form, text)
+        field, (text, *_) = next(iter(form.errors.items()))
+        refusal = actions.Refused(field, str(text))
+        refusals.record("command.run", origin(request), refusal, sandbox)
+        return not_run(request, sandbox, form, refusal)
     try:
         check_yes(request, sandbox)
         command = commands.run(sandbox, **form.options(), origin=origin(request), user=request.user)
     except actions.Refused as refusal:
-        return not_run(request, sandbox, form, str(refusal), refusal.offer)
+        return not_run(request, sandbox, form, refusal)
     return opened(request, command)
 
 
-def not_run(
-    request: Request, sandbox: Sandbox, form: CommandForm, text: str, offer: str = ""
-) -> HttpResponse:
-    """The reason under the field that was typed in; without script, a page with form and reason."""
-    context = {"sandbox": sandbox, "form": form, "refusal": text, "offer": offer,
+def not_run(request: Request, sandbox: Sandbox, form: CommandForm, refusal: actions.Refused) -> HttpResponse:
+    """The reason under the fields, and which it is about; without script, a page with form and reason."""
+    context = {"sandbox": sandbox, "form": form, "refusal": str(refusal), "offer": refusal.offer,
+               "field": refusal.field,
                "may_type": access.can(request.user, sandbox, access.TYPE)}  # fmt: skip
     if not request.htmx:
         return render(request, "sandboxes/command.html", context, status=422)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sandboxes.models import Command, CommandStatus
@@ -70,7 +72,10 @@ BAD = {
     "NUL": ({"command": "a\x00b"}, "NUL"),
     "too long": ({"command": "x" * 5000}, "at most 4096"),
     "time limit none": ({"command": "ls", "time_limit": "0"}, "at least one second"),
-    "time limit in words": ({"command": "ls", "time_limit": "soon"}, "45 min"),
+    "time limit in words": (
+        {"command": "ls", "time_limit": "soon"},
+        "Write the time limit in seconds, like 30",
+    ),
     "open quote": ({"command": "echo 'a"}, "not closed"),
 }
 
@@ -87,6 +92,17 @@ def test_bad_input_is_answered_at_the_field(data, words, htmx, running, engine, 
     assert refusals("command.run")[0].sandbox_id == running.pk
     assert not Command.objects.exists()
     assert not [call for call in engine.calls if call[0] == "exec"]
+
+
+@pytest.mark.parametrize("field", ["command", "time_limit"])
+def test_the_field_at_fault_is_the_one_that_is_marked(field, running, as_alice):
+    data = {"command": "ls", "time_limit": "5"} | {field: "" if field == "command" else "soon"}
+    page = as_alice.post(url(running), data).content.decode()
+    marked = re.findall(r'<input [^>]*name="(\w+)"[^>]*aria-invalid="true"', page)
+    assert marked == [field]
+    part = as_alice.post(url(running), data, **HTMX).content.decode()
+    assert f'data-field="{field}"' in part
+    assert [one.detail["field"] for one in refusals("command.run")] == [field, field]
 
 
 def test_on_a_paused_sandbox_resume_is_offered(paused, as_alice):
