@@ -127,6 +127,7 @@ DISCARDED = "It does not take place; students see it no more. To change a lab, d
 
 def answer(request: Request, lab: Lab, level: str, text: str) -> HttpResponse:
     """The lab as it is now, with what came of it."""
+    page: HttpResponse
     if not request.htmx:
         page: HttpResponse = back(request, "lab_detail", lab.pk)
     else:
