@@ -1,5 +1,7 @@
-/* The launch form: a picked image fills in its own limits, and the side says what it takes. */
+/* The launch form: a picked image fills in its own limits, and the side says what it takes and when it starts. */
+import { engine } from "./engine.js";
 import { size } from "./format.js";
+import { Socket } from "./socket.js";
 
 const SIZE = /^\s*(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?\s*$/i;
 const POWER = { "": 0, b: 0, k: 1, m: 2, g: 3, t: 4 };
@@ -15,6 +17,12 @@ class LaunchForm {
     this.form = form;
     form.addEventListener("change", (event) => event.target.name === "image" && this.pick(event.target));
     form.addEventListener("input", (event) => event.target.dataset.fill === "memory" && this.tell());
+    new Socket("/ws/sandboxes/", { message: (message) => message.type === "engine" && this.hear(message.unreachable_since) }).connect();
+    this.tell();
+  }
+
+  hear(since) {
+    engine(since);
     this.tell();
   }
 
@@ -37,8 +45,13 @@ class LaunchForm {
     const memory = this.form.querySelector("[data-takes-memory]");
     if (memory) memory.textContent = wanted === null ? "?" : size(wanted);
     this.measure(wanted ?? 0);
+    this.tellReady();
+  }
+
+  tellReady() {
     const ready = this.form.querySelector("[data-takes-ready]");
-    if (ready) ready.textContent = this.picked.dataset.here === "1" ? ready.dataset.hereText : ready.dataset.pullText;
+    const isAway = document.getElementById("engine")?.hidden === false;
+    if (ready) ready.textContent = isAway ? ready.dataset.awayText : this.picked.dataset.here === "1" ? ready.dataset.hereText : ready.dataset.pullText;
   }
 
   measure(wanted) {

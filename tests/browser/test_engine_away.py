@@ -82,7 +82,11 @@ def test_an_act_meanwhile_is_refused_in_words_and_can_be_done_after(
 
 def test_a_launch_meanwhile_waits_and_starts_by_itself(alice: Page, line: Wire, site: Product) -> None:
     alice.goto("/sandboxes/new/")
+    takes = alice.locator("[data-takes-ready]")
+    expect(takes).to_contain_text("Ready in about a second")
     line.cut()
+    expect(alice.locator("#engine")).to_contain_text(SINCE, timeout=SOON)
+    expect(takes).to_contain_text("starts as soon as that is back")
     alice.get_by_role("button", name="Launch", exact=True).click()
     stage = alice.locator("#room-stage")
     expect(stage).to_contain_text("Waiting for the engine", timeout=SOON)
