@@ -1,4 +1,6 @@
-/* <details class="menu">: closed by Escape, by a click elsewhere and by a choice made in it. */
+/* <details class="menu">: closed by Escape, by a click elsewhere and by a choice made in it. One with a field begins there. */
+
+const FIELD = ".sheet :is(textarea, input:not([type='hidden'], [type='checkbox'], [type='radio']), select)";
 
 const open = () => document.querySelectorAll("details.menu[open]");
 
@@ -13,6 +15,13 @@ function move(menu, by) {
   const at = items.indexOf(document.activeElement);
   items[(at + by + items.length + (at < 0 && by < 0 ? 1 : 0)) % items.length].focus();
 }
+
+/* Not on a phone, whose keyboard would come up; nor where the focus is in it already, as after a swap. */
+document.addEventListener("toggle", ({ target: menu }) => {
+  if (!menu.matches?.("details.menu[open]") || matchMedia("(pointer: coarse)").matches) return;
+  const isFree = [document.body, menu.querySelector("summary")].includes(document.activeElement);
+  if (isFree) menu.querySelector(FIELD)?.focus();
+}, true);
 
 document.addEventListener("keydown", (event) => {
   const menu = [...open()].at(-1);

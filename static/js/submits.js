@@ -27,3 +27,7 @@ function free(form) {
 
 /* A page taken back from the browser's memory must not be stuck. */
 addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach(free));
+
+/* A form that comes back with something refused is gone on with at the first field that was. */
+const refused = document.querySelector('form [aria-invalid="true"]');
+if (document.activeElement === document.body) (refused?.matches("div") ? refused.querySelector("input") : refused)?.focus();

@@ -15,6 +15,9 @@ const UP = ["running", "paused"];
 const PASSING = ["not_running", "unreachable", "busy", "unopened"]; // refusals that may be over soon
 const SETTLE = 80; // ms without a change of size until the server is told
 
+/* Nothing else has the focus, and no phone's keyboard would come up. */
+const isIdle = () => document.activeElement === document.body && !matchMedia("(pointer: coarse)").matches;
+
 class SandboxTerminal extends HTMLElement {
   static observedAttributes = ["status", "pending"];
   #sessions = new Map();
@@ -25,7 +28,8 @@ class SandboxTerminal extends HTMLElement {
   #timer;
 
   connectedCallback() {
-    if (UP.includes(this.getAttribute("status"))) this.#begin();
+    const isCalled = location.hash === "#terminal" || document.referrer.endsWith("/sandboxes/new/");
+    if (UP.includes(this.getAttribute("status"))) this.#begin(isCalled);
   }
 
   disconnectedCallback() {
@@ -37,7 +41,7 @@ class SandboxTerminal extends HTMLElement {
   attributeChangedCallback(_, before, now) {
     if (!this.isConnected || before === now || before === null) return;
     const status = this.getAttribute("status");
-    if (!this.#observer && UP.includes(status)) this.#begin();
+    if (!this.#observer && UP.includes(status)) this.#begin(true);
     else if (status === "running") this.#revive();
     this.#show();
   }
@@ -57,13 +61,15 @@ class SandboxTerminal extends HTMLElement {
     return this.#sessions.get(this.#chosen);
   }
 
-  async #begin() {
+  /* `isAsked`: somebody came for it, or waited until it ran, and is about to type. */
+  async #begin(isAsked) {
     if (this.#observer) return;
     this.append(document.getElementById("terminal-template").content.cloneNode(true));
     this.#observer = new ResizeObserver(() => this.#measureSoon());
     this.#wire();
     await ready(fontSize());
     this.#choose(lastTab(this.getAttribute("sandbox")) ?? "main");
+    if (isAsked && isIdle()) this.session.terminal.focus();
     this.#observer.observe(this.#part("screen"));
   }
 

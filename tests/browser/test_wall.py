@@ -152,6 +152,7 @@ def test_a_wall_that_stays_open_says_that_its_lab_is_over_and_offers_no_more(cla
     wall, big = classroom.wall(), classroom.visit("ines")
     big.goto(f"/labs/{classroom.lab}/wall/?big=1")
     wall.locator("#many summary", has_text="Message").click()
+    expect(wall.get_by_label("Message", exact=True)).to_be_focused()
     wall.get_by_label("Message", exact=True).fill("Not sent yet")
     later = "from sandboxes.labs.models import Lab; from datetime import timedelta; "
     later += "lab = Lab.objects.get(pk=%r); lab.closes_at += timedelta(minutes=7); lab.save()"
