@@ -17,6 +17,7 @@ export class Tabs {
     this.list = list;
     this.acts = acts;
     list.addEventListener("click", (event) => this.#click(event));
+    new ResizeObserver(() => this.#uncover()).observe(list); // what stands beside it takes room, too
     list.addEventListener("keydown", (event) => this.#key(event));
   }
 
@@ -27,7 +28,14 @@ export class Tabs {
     this.shown = key;
     const had = this.list.contains(document.activeElement);
     this.list.replaceChildren(...names.map((name) => this.#tab(name, name === chosen)));
+    this.#uncover();
     if (had) this.focus();
+  }
+
+  /* The chosen one in sight, without moving the page. */
+  #uncover() {
+    const [frame, tab] = [this.list, this.list.querySelector('[aria-selected="true"]')].map((one) => one?.getBoundingClientRect());
+    if (tab) this.list.scrollLeft += Math.min(tab.left - frame.left, 0) || Math.max(tab.right - frame.right, 0);
   }
 
   focus() {
