@@ -283,6 +283,9 @@ def what_concerns_them_is_seen(product: Product, page: Page, lab: str) -> None:
     page.get_by_role("button", name="No", exact=True).click()
     expect(page.locator("#seat-watch")).not_to_contain_text("would like to type")
     page.evaluate("scrollTo(0, 0)")
+    buttons = page.locator(".seat-head > .row .button:visible")
+    expect(buttons).to_have_text([re.compile("Messages"), "Raise hand", re.compile("Start over")])
+    assert len({button.bounding_box()["y"] for button in buttons.all()}) == 1, "in one line"
     tell(product, EYES_UP.format(lab=lab))
     expect(page.get_by_text("Eyes up.")).to_be_in_viewport(ratio=1)
     tell(product, CLOSE_SOON.format(lab=lab))

@@ -154,6 +154,13 @@ def test_time_that_cannot_be_given(page, open_lab, minutes):
     assert open_lab.closes_at == before
 
 
+def test_what_keeps_a_phones_lines_whole_is_in_the_pages(page, open_lab, course):
+    """The styles of labs-people.css go by these: a name and its buttons in one line, a date at full width."""
+    client, address = page
+    assert '<ul class="places seats">' in client.get(address).content.decode()
+    assert '<div class="columns wide">' in client.get(reverse("lab_new", args=[course.pk])).content.decode()
+
+
 def test_closing_asks_first_and_htmx_gets_the_part(page, open_lab):
     client, address = page
     asked = client.post(act(open_lab, "close") + "?confirm=1")
