@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django import forms
 from django.utils import timezone
 
+from . import lab_templates
 from .models import Course, LabTemplate, TemplateVersion
 
 
@@ -72,9 +73,8 @@ class LabForm(forms.Form):
 
     def __init__(self, course: Course, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        published = course.templates.filter(removed_at=None).exclude(published=None)
         field: Any = self.fields["template"]
-        field.queryset = published.select_related("published__image")
+        field.queryset = lab_templates.published(course).select_related("published__image")
         moment: Any = self.fields["ready_by"]
         moment.zone = str(self["zone"].value() or "")[:64]
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sandboxes.lifecycle import audit
@@ -26,6 +27,11 @@ def planned_on() -> dict[str, str]:
     coming = Lab.objects.filter(status__in=(LabStatus.PLANNED, LabStatus.OPEN)).exclude(version__image=None)
     counts = Counter(coming.values_list("version__image__reference", flat=True))
     return {reference: f"{count} lab{'s' if count > 1 else ''}" for reference, count in counts.items()}
+
+
+def published(course: Course) -> QuerySet[LabTemplate]:
+    """Those of which a lab can be planned."""
+    return LabTemplate.objects.filter(course=course, removed_at=None).exclude(published=None)
 
 
 def create(course: Course, title: str, by: audit.Origin, **fields: Any) -> LabTemplate:

@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from sandboxes.labs.models import Course, Enrollment, Role
+from sandboxes.labs.models import Course, Enrollment, LabTemplate, Role, TemplateVersion
 from sandboxes.models import Event, Outcome, User
 
 from .conftest import enroll
@@ -121,6 +121,20 @@ def test_an_assistant_sees_no_settings(course, tina):
     page = text(browser(tina).get(f"/courses/{course.pk}/"))
     assert "settings/" not in page
     assert browser(tina).get(f"/courses/{course.pk}/settings/").status_code == 404
+
+
+def test_a_course_without_labs_offers_what_comes_next(course, ines, tina, image):
+    address = f"/courses/{course.pk}/"
+    assert "Write a lab template" in text(browser(ines).get(address))
+    template = LabTemplate.objects.create(course=course, title="Shell")
+    made = TemplateVersion.objects.create(template=template, number=1, image=image, memory=64 << 20)
+    assert "Write a lab template" in text(browser(ines).get(address)), "a draft is not ready"
+    LabTemplate.objects.filter(pk=template.pk).update(published=made)
+    shown = text(browser(ines).get(address))
+    assert "1 template is ready for one." in shown
+    assert "Plan a lab" in shown
+    assert "Write a lab template" not in shown
+    assert "Plan a lab" not in text(browser(tina).get(address))
 
 
 def test_a_student_sees_open_labs_and_no_other_people(course, open_lab, alice):

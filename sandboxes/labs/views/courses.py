@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
-from sandboxes.labs import gate, joining, members
+from sandboxes.labs import gate, joining, lab_templates, members
 from sandboxes.labs.forms_people import CourseForm, note, posted
 from sandboxes.labs.models import Course, Enrollment
 from sandboxes.lifecycle import refusals
@@ -70,7 +70,8 @@ def for_staff(request: Request, course: Course, mine: Enrollment | None) -> dict
         "course": course, "mine": mine, "sections": sections, "staff": staff,
         "students": sum(one["students"] for one in sections),
         "may_manage": gate.can(request.user, course, gate.MANAGE),
-        "labs": labs.defer("version__files"), "has_code": joining.has_code(course),
+        "labs": labs.defer("version__files"), "ready": lab_templates.published(course).count(),
+        "has_code": joining.has_code(course),
     }  # fmt: skip
 
 
