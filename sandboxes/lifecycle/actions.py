@@ -185,7 +185,8 @@ def _extend(sandbox: Sandbox, origin: audit.Origin, seconds: int | None) -> Resu
                 return Result(True, False, f"{row.name} goes on: this counted as use.")
             most = format_duration(quotas.lifetime_limit(row))
             return Result(False, False, f"{row.name} has the longest time there is: {most}.", "info")
-        facts = {"until": until.isoformat(timespec="seconds")}
+        by_so_much = round((until - (row.expires_at or timezone.now())).total_seconds())
+        facts = {"until": until.isoformat(timespec="seconds"), "seconds": by_so_much}
         as_read = Q(expires_at=row.expires_at)
         if transitions.amend(row, "extend", origin, where=as_read, facts=facts, expires_at=until):
             return Result(True, False, f"{row.name} has {format_duration(_left(until))} left.")

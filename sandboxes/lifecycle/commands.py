@@ -31,6 +31,7 @@ WAIT = 0.4
 NEAR = timedelta(seconds=5)
 """How far apart the kernel's word and a command's end may come."""
 
+NOTHING_TYPED = "Type a command first."
 INTERRUPTED = "what ran it was interrupted, so it was ended"
 _adding = threading.Lock()
 """What is counted before one more is begun is of all of this process."""
@@ -92,7 +93,7 @@ def _read(given: Sequence[str] | str, shell: str) -> tuple[str, list[str]]:
     """What was typed, and the words to run. Raises Refused."""
     words = [given] if isinstance(given, str) else list(given)
     if not words or not words[0].strip():
-        raise Refused("command", "Type a command first.")
+        raise Refused("command", NOTHING_TYPED)
     for word in words:
         _check_word(word)
     if len(words) > ARGUMENTS or sum(map(len, words)) > TEXT_LENGTH:
@@ -113,7 +114,7 @@ def _split(text: str) -> list[str]:
     except ValueError:
         raise Refused("command", "A quote in the command is not closed.") from None
     if not words or not words[0]:
-        raise Refused("command", "Type a command first.")
+        raise Refused("command", NOTHING_TYPED)
     return words
 
 

@@ -165,7 +165,7 @@ CORE: tuple[Word, ...] = (
     *_acts(),
     Word("sandbox.extend", "give {sandbox} more time", "gave {sandbox} more time",
          "giving {sandbox} more time", meaning="Its end was moved; at once, so there is no request.",
-         detail={"seconds": "by how much"}),
+         detail={"seconds": "by how much", "until": "its end since then"}),
     Word("sandbox.view", "look at {sandbox}", "looked at {sandbox}",
          meaning="Only refusals: somebody wanted a sandbox that is not theirs, or that does not exist."),
     Word("sandbox.oom", "run {sandbox} out of memory", "ran {sandbox} out of memory",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import groupby
 from typing import Any
 
 from django.utils import timezone
 
 from sandboxes.lifecycle import event_words, terminals
+from sandboxes.lifecycle.commands import NOTHING_TYPED
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.models import Event, Outcome
 from sandboxes.units import format_duration
@@ -76,13 +78,39 @@ def timeline(events: Sequence[Event], commands: Mapping[str, str] | None = None)
     """
     asked = {event.operation: event for event in events if event.outcome == Outcome.REQUESTED}
     ended = {event.operation for event in events if event.outcome != Outcome.REQUESTED}
+    news = [event for event in events if is_news(event, ended)]
     return [
-        line(event, asked.get(event.operation), commands or {}) for event in events if is_news(event, ended)
+        extended(some)
+        if is_extension(some[0])
+        else line(some[0], asked.get(some[0].operation), commands or {})
+        for some in runs(news)
     ]
+
+
+def runs(events: Sequence[Event]) -> list[list[Event]]:
+    """More time that one person gave again and again together, everything else alone."""
+    groups = groupby(
+        events, lambda one: (one.actor_kind, one.actor_name) if is_extension(one) else one.pk or id(one)
+    )
+    return [list(some) for _, some in groups]
+
+
+def is_extension(event: Event) -> bool:
+    return event.action == "sandbox.extend" and event.outcome == Outcome.OK
+
+
+def extended(some: Sequence[Event]) -> Line:
+    """How much more time it got, where all of the events say it."""
+    gained = [event.detail.get("seconds") for event in some if isinstance(event.detail, dict)]
+    told = [one for one in gained if isinstance(one, int)]
+    text = f"gave it {format_duration(sum(told))} more" if len(told) == len(some) else "gave it more time"
+    return Line(some[0].at, who(some[0]), f"{text}, in {len(some)} steps" if len(some) > 1 else text)
 
 
 def is_news(event: Event, ended: set[str]) -> bool:
     """Whether no other line says it; ``ended`` are the operations of which something came."""
+    if event.action == "command.run" and event.reason == NOTHING_TYPED:
+        return False
     if event.action == "terminal.end":
         return event.actor_kind != "engine" or not terminals.is_of_sandbox(event.reason)
     is_open = event.outcome == Outcome.REQUESTED and event.operation not in ended

@@ -102,6 +102,31 @@ def test_a_shell_that_ends_by_itself_is_told(told):
     assert told(("terminal.end", "failed", end)) != []
 
 
+def test_more_time_is_told_once_with_how_much(told):
+    more = ("sandbox.extend", "ok", {"detail": {"seconds": 1800}})
+    assert told(more) == ["alice gave it 30 min more"]
+    assert told(more, more, ("sandbox.pause", "ok"), more)[:3] == [
+        "alice gave it 30 min more",
+        "alice paused it",
+        "alice gave it 1 h 30 min more, in 3 steps",
+    ]
+
+
+def test_more_time_of_which_nobody_knows_how_much_is_told_without(told):
+    by_bob = {"origin": audit.Origin("user", 2, "bob")}
+    assert told(("sandbox.extend", "ok"), ("sandbox.extend", "ok", by_bob)) == [
+        "bob gave it more time",
+        "alice gave it more time",
+    ]
+
+
+def test_an_empty_command_is_no_news(told):
+    empty = {"reason": "Type a command first."}
+    assert told(
+        ("command.run", "refused", empty), ("command.run", "refused", {"reason": "a is paused."})
+    ) == ["alice could not run a command"]
+
+
 def test_commands_are_told_as_they_were_typed(told):
     events = (
         ("command.run", "ok", {"detail": {"command": "cmd_1"}}),
