@@ -43,7 +43,7 @@ class Moment(forms.DateTimeField):
 
 
 OPEN, FIRST, NOBODY = "open", "first", "nobody"
-LATE = ((OPEN, "while it is open"), (FIRST, "in the beginning"), (NOBODY, "not at all"))
+LATE = ((OPEN, "while it is open"), (FIRST, "only at the beginning"), (NOBODY, "not at all"))
 
 
 class LabForm(forms.Form):

@@ -235,11 +235,15 @@ def test_numbers_and_plain_text_stay():
 # -- files --------------------------------------------------------------------------------------
 
 
-def test_a_file_goes_into_each_workspace(many, engine, open_lab):
+def test_a_file_goes_into_each_workspace(many, engine, open_lab, ines):
     file = SimpleUploadedFile("data.csv", b"a,b\n")
     many("file", all="1", file=file)
     rounds()
-    assert words(LabRun.objects.get()) == {"Alice": (True, ""), "Bob": (True, "")}
+    run = LabRun.objects.get()
+    assert words(run) == {"Alice": (True, ""), "Bob": (True, "")}
+    page = text(browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk])))
+    assert "File data.csv</h1>" in page
+    assert page.count("copied</span>") == 2
 
 
 def test_where_it_could_not_be_put_there_is_a_reason(many, engine, open_lab):

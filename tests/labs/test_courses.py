@@ -98,13 +98,16 @@ def test_saving_what_was_there_changes_nothing(course, ines):
     assert not Event.objects.filter(action="course.change").exists()
 
 
-def test_a_course_is_put_away_and_taken_back(course, ines):
+def test_a_course_is_archived_and_restored(course, ines):
     client = browser(ines)
-    client.post(f"/courses/{course.pk}/settings/", {"do": "archive"})
-    client.post(f"/courses/{course.pk}/settings/", {"do": "archive"})
+    address = f"/courses/{course.pk}/settings/"
+    assert "Archive this course" in text(client.get(address))
+    client.post(address, {"do": "archive"})
+    assert "The course is archived." in text(client.post(address, {"do": "archive"}, follow=True))
+    assert "This course is archived" in text(client.get(address))
     assert Event.objects.filter(action="course.archive").count() == 1
-    assert "Put away" in text(client.get("/courses/"))
-    client.post(f"/courses/{course.pk}/settings/", {"do": "restore"})
+    assert "Archived" in text(client.get("/courses/"))
+    client.post(address, {"do": "restore"})
     course.refresh_from_db()
     assert course.archived_at is None
 

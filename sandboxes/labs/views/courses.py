@@ -96,5 +96,5 @@ def course_settings(request: Request, pk: str) -> HttpResponse:
 def put_away(request: Request, course: Course, away: bool) -> HttpResponse:
     """Archive or restore it."""
     members.archive(course, origin(request), away)
-    text = "It is put away. Nobody can join it now." if away else "It is back."
+    text = "The course is archived. Nobody can join it now." if away else "The course is restored."
     return say(request, back(request, "course_detail", course.pk), "success", text)

@@ -53,7 +53,7 @@ def begun(run: LabRun) -> Said:
     """What is said on the wall, where whoever pressed it stays."""
     count = run.results.count()
     seats = "seat" if count == 1 else "seats"
-    return "success", f"{run}: {count} {seats}. How far it is stands under “Done for many”."
+    return "success", f"{run}: {count} {seats}. “Done for many” shows how far it is."
 
 
 def opened(request: Request, run: LabRun) -> HttpResponse:
@@ -153,7 +153,7 @@ class Row:
             return "not done"
         if self.command is None:
             action = self.result.run.action
-            return TABLE[action].past if action else "put there"
+            return TABLE[action].past if action else "copied"
         return f"exit {self.command.exit_code}" if self.command.status == "exited" else str(self.status)
 
     @property
