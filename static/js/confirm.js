@@ -4,11 +4,12 @@ import { toast } from "./toasts.js";
 const allowed = new WeakSet();
 const dialog = document.getElementById("confirm");
 
-/** Ask a question; resolves to whether the answer was yes. `action` is the word on the button. */
-export function ask({ title, text = "", action = "Yes", hurts = true }) {
+/** Ask a question; resolves to whether the answer was yes. `action` and `keep` are the words on the buttons. */
+export function ask({ title, text = "", action = "Yes", keep = "Cancel", hurts = true }) {
   if (!dialog?.showModal) return Promise.resolve(window.confirm(`${title}\n${text}`));
   dialog.querySelector("[data-confirm-title]").textContent = title;
   dialog.querySelector("[data-confirm-text]").textContent = text;
+  dialog.querySelector("[data-confirm-no]").textContent = keep;
   const yes = dialog.querySelector("[data-confirm-yes]");
   yes.textContent = action;
   yes.classList.toggle("danger", hurts);
@@ -52,7 +53,8 @@ async function intercept(event) {
   if (!asker.hasAttribute?.("data-confirm")) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  const question = { title: counted(asker.dataset.confirm, form), text: asker.dataset.confirmText, action: asker.dataset.confirmAction };
+  const { confirm, confirmText: text, confirmAction: action, confirmKeep: keep } = asker.dataset;
+  const question = { title: counted(confirm, form), text, action, keep };
   if (!(await ask(question))) return;
   [form, submitter] = present(form, submitter);
   if (!form) return toast("warning", "It has changed meanwhile, so nothing was done.");

@@ -210,7 +210,7 @@ def test_many_lines_are_pasted_only_when_wanted(room: Room) -> None:
     paste(room, lines)
     dialog = room.page.get_by_role("dialog")
     expect(dialog).to_contain_text("Paste 8 lines?")
-    dialog.get_by_role("button", name="Keep it").click()
+    dialog.get_by_role("button", name="Cancel").click()
     paste(room, "echo one-line\n")
     room.sees("\none-line\n")
     assert "pasted-0" not in room.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -94,6 +95,17 @@ def test_what_cannot_be_is_refused_politely_and_on_record(stopped, as_alice):
     page = text(as_alice.post(url(stopped, "pause"), follow=True))
     assert "is stopped, so it cannot be paused" in page
     assert len(refusals("sandbox.pause")) == 1
+
+
+def test_a_question_is_left_with_keep_it_only_where_there_is_something_to_keep(as_alice, running):
+    page = as_alice.get(url(running)).content.decode()
+    assert ">Cancel</button>" in page
+    asked = re.findall(
+        r'data-confirm="(\w+) [^>]*?data-confirm-action="\w+"( data-confirm-keep="Keep it")?', page
+    )
+    assert {word: bool(keep) for word, keep in asked} == {"Stop": False, "Restart": False, "Remove": True}
+    assert ">Cancel</a>" in text(as_alice.post(url(running, "restart") + "?confirm"))
+    assert ">Keep it</a>" in text(as_alice.post(url(running, "remove") + "?confirm"))
 
 
 def test_without_script_what_hurts_asks_first(running, as_alice):
