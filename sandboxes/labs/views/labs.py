@@ -129,7 +129,7 @@ def answer(request: Request, lab: Lab, level: str, text: str) -> HttpResponse:
     """The lab as it is now, with what came of it."""
     page: HttpResponse
     if not request.htmx:
-        page: HttpResponse = back(request, "lab_detail", lab.pk)
+        page = back(request, "lab_detail", lab.pk)
     else:
         page = render(request, "labs/lab.html#lab", context_of(request, gate.get_lab(request.user, lab.pk)))
     return say(request, page, level, text) if text else page
