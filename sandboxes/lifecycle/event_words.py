@@ -44,7 +44,7 @@ class Word:
 
 
 NOBODY = {
-    "cleanup": "cleanup", "provision": "provisioning", "engine": "the engine", "system": "the system",
+    "cleanup": "cleanup", "provision": "provision", "engine": "the engine", "system": "the system",
 }  # fmt: skip
 """Who acts, where it is no person."""
 ASKED = {
@@ -72,7 +72,8 @@ def sentence(event: Event) -> str:
     found = word(event.action)
     if found.alone and _is_nobodys(event):
         return _start(fill(found.alone, _slots(event)))
-    return f"{_start(who(event))} {predicate(event)}"
+    begin = _capital if event.actor_kind in NOBODY else _start
+    return f"{begin(who(event))} {predicate(event)}"
 
 
 def predicate(event: Event, **called: str) -> str:
@@ -138,8 +139,6 @@ def _start(text: str) -> str:
     """Names stay as they are written; words begin with a capital."""
     ours = (
         "the ",
-        "cleanup",
-        "provisioning",
         "somebody",
         "sandbox ",
         "terminal ",
@@ -148,7 +147,11 @@ def _start(text: str) -> str:
         "files ",
         "lab ",
     )
-    return text[:1].upper() + text[1:] if text.startswith(ours) else text
+    return _capital(text) if text.startswith(ours) else text
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _acts() -> Iterable[Word]:

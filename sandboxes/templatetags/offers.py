@@ -181,7 +181,7 @@ def outcome(command: Command) -> SafeString:
         kind = "bad" if command.status == CommandStatus.FAILED else "careful"
         shape, word = (
             "clock" if command.status == CommandStatus.TIMED_OUT else "cross",
-            command.get_status_display(),
+            command.get_status_display().lower(),
         )
     attributes = mark_safe(' data-status="queued"') if command.is_running else ""
     return format_html(

@@ -188,8 +188,9 @@ def plain(event: Event) -> str:
 
 
 def who(event: Event) -> str:
-    """Who did it; the clock and the engine have names too."""
-    return event_words.NOBODY.get(event.actor_kind, event.actor_name or "someone")
+    """Who did it, as a line begins; the clock and the engine have names too."""
+    name = event_words.NOBODY.get(event.actor_kind)
+    return name[:1].upper() + name[1:] if name else event.actor_name or "someone"
 
 
 def span(later: datetime, earlier: datetime) -> str:

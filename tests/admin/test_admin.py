@@ -115,6 +115,19 @@ def test_times_are_written_as_the_trail_writes_them(auditor, running):
     assert "29 Nov 2026, 18:13:12" in auditor.get(_url(Sandbox, "change", running.pk)).content.decode()
 
 
+def test_one_signs_out_there_as_everywhere(auditor):
+    page = auditor.get("/admin/").content.decode()
+    assert 'action="/sign-out/"' in page
+    assert "Sign out</button>" in page
+    assert "Log out" not in page
+
+
+def test_the_way_to_the_trail_is_called_what_it_leads_to(auditor):
+    way = f'<a href="{_url(Event, "changelist")}">Audit trail</a>'
+    assert way in auditor.get("/sandboxes/").content.decode()
+    assert "<h1>Audit trail</h1>" in auditor.get(_url(Event, "changelist")).content.decode()
+
+
 def test_a_key_that_no_database_can_count_to_is_no_fault(auditor):
     """Of a set, told at its field as any other that is none."""
     answer = auditor.post("/admin/auth/group/add/", {"name": "some", "permissions": ["9" * 400]})

@@ -173,6 +173,12 @@ def test_while_it_runs_a_question_about_it_is_answered_by_nothing(kept, running,
     assert "every 2s" not in text(done)
 
 
+@pytest.mark.parametrize("status", [CommandStatus.CANCELLED, CommandStatus.FAILED, CommandStatus.TIMED_OUT])
+def test_how_it_ended_is_told_in_small_letters_as_exit_codes_are(status, kept, running, as_alice):
+    one = kept(status=status, exit_code=None)
+    assert f"</svg>{status.label.lower()}</span>" in as_alice.get(url(running, one.pk)).content.decode()
+
+
 def test_cancel_is_written_down_with_who(kept, running, as_alice):
     one = kept(status=CommandStatus.RUNNING, exit_code=None)
     assert as_alice.post(url(running, one.pk, "cancel")).status_code == 303

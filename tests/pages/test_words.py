@@ -66,10 +66,17 @@ def test_every_action_and_outcome_has_words(action, outcome, told):
 
 
 def test_the_clock_and_the_engine_have_names(told):
-    assert told(("sandbox.remove", "ok", {"origin": audit.CLEANUP})) == ["cleanup removed it"]
+    assert told(("sandbox.remove", "ok", {"origin": audit.CLEANUP})) == ["Cleanup removed it"]
     assert (
         told(("engine.exit", "ok", {"origin": audit.ENGINE, "reason": "out of memory"}))[0] == "out of memory"
     )
+
+
+@pytest.mark.parametrize(("by", "name"), [(audit.CLEANUP, "Cleanup"), (audit.PROVISION, "Provision")])
+def test_a_loop_has_one_name_in_the_story_and_in_the_trail(told, running, by, name):
+    assert told(("sandbox.remove", "ok", {"origin": by})) == [f"{name} removed it"]
+    event = audit.record("sandbox.remove", by, running)
+    assert event_words.sentence(event) == f"{name} removed sandbox quiet-otter"
 
 
 def test_a_reason_that_says_nothing_new_is_left_out(told, row):
@@ -144,7 +151,7 @@ def test_a_command_that_was_cut_off_is_told_as_whose_it_was(told):
     """Cleanup never ran it."""
     origin = replace(audit.CLEANUP, on_behalf="alice")
     end = ("command.run", "failed", {"origin": origin, "detail": {"command": "cmd_1"}})
-    assert told(end, commands={"cmd_1": "date"}) == ["cleanup ended date of alice"]
+    assert told(end, commands={"cmd_1": "date"}) == ["Cleanup ended date of alice"]
 
 
 @pytest.mark.parametrize(

@@ -158,7 +158,7 @@ class Row:
 
     @property
     def status(self) -> Any:
-        return self.command.get_status_display() if self.command else ""
+        return self.command.get_status_display().lower() if self.command else ""
 
     @property
     def why(self) -> str:
