@@ -48,9 +48,14 @@ def heard(bells):
 
 
 def is_heard():
-    bell.rung.clear()
-    bell.ring()
-    return bell.rung.wait(20)
+    """Rung again where a loop had taken it for its own before anybody here waited for it."""
+
+    def once():
+        bell.rung.clear()
+        bell.ring()
+        return bell.rung.wait(1)
+
+    return wait_until(once, 20)
 
 
 def ears():
