@@ -145,9 +145,11 @@ def test_one_of_two_failed_is_said(many, open_lab, seat, alice, ines):
 
 
 def test_an_exit_code_is_a_failure_too(many, open_lab, ines):
-    many("command", all="1", command="exit 3")
+    many("command", all="1", command="echo out; echo wrong >&2; exit 3")
     rounds()
     run = LabRun.objects.get()
+    matrix = browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk]))
+    assert text(matrix).count('<code class="begins">wrong</code>') == 2
     assert "2 of 2 failed" in text(browser(ines).get(reverse("wall", args=[open_lab.pk])))
     assert "2 of 2 failed" in text(browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk])))
     assert broadcast.retry(run, PROF) == 2

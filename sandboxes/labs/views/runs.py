@@ -175,10 +175,11 @@ class Row:
 
     @property
     def begins(self) -> str:
-        """The first line that says something, of what it printed, else of its errors."""
+        """The first line that says something: of what it printed, or where it failed of its errors."""
         if self.command is None:
             return ""
-        texts = [readable(bytes(data)[:CELL]) for data in (self.command.stdout, self.command.stderr)]
+        order = ("stdout", "stderr") if self.is_good else ("stderr", "stdout")
+        texts = [readable(bytes(getattr(self.command, name))[:CELL]) for name in order]
         return next((line.strip() for text in texts for line in text.splitlines() if line.strip()), "")[:LINE]
 
     @property
