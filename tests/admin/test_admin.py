@@ -123,7 +123,7 @@ def test_one_signs_out_there_as_everywhere(auditor):
 
 
 def test_the_way_to_the_trail_is_called_what_it_leads_to(auditor):
-    way = f'<a href="{_url(Event, "changelist")}">Audit trail</a>'
+    way = f'<a href="{_url(Event, "changelist")}">Audit<span class="wide-word"> trail</span></a>'
     assert way in auditor.get("/sandboxes/").content.decode()
     assert "<h1>Audit trail</h1>" in auditor.get(_url(Event, "changelist")).content.decode()
 
