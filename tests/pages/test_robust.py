@@ -105,7 +105,7 @@ def test_pages_for_what_is_not_there_or_not_allowed(as_alice, image):
     missing = as_alice.get("/nothing/")
     assert (missing.status_code, "Not here" in text(missing)) == (404, True)
     refused = as_alice.post(reverse("image_pull", args=[image.pk]))
-    assert (refused.status_code, "Not for you" in text(refused)) == (403, True)
+    assert (refused.status_code, "You may not open this" in text(refused)) == (403, True)
     assert "All sandboxes" in text(missing)
 
 
