@@ -178,7 +178,9 @@ def test_the_page_of_an_event_has_its_other_half(reader, trail):
 
 
 def test_the_page_of_an_event_has_its_neighbours_in_time(reader, trail):
-    near = reader.get(page_of(trail[2])).context["neighbours"]
+    page = reader.get(page_of(trail[2]))
+    assert "All of the ten minutes around it" in page.content.decode()
+    near = page.context["neighbours"]
     assert [event.pk for event in near][:5] == [event.pk for event in trail]
 
 

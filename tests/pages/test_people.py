@@ -189,6 +189,12 @@ def test_a_link_of_somebody_switched_off(alice, anonymous):
     assert anonymous.post(path).status_code == 410
 
 
+def test_fields_of_the_password_are_called_as_elsewhere(as_alice):
+    page = as_alice.get("/profile/").content.decode()
+    for label in ("Current password", "New password", "New password again"):
+        assert f">{label}</label>" in page
+
+
 def test_profile_is_saved(alice, as_alice):
     response = as_alice.post(
         "/profile/", {"form": "about", "first_name": "Ada", "last_name": "", "email": "ada@example.org"}
