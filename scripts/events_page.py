@@ -13,7 +13,8 @@ Every action word that the audit trail knows, made from the code by `python -m s
 How the trail is kept is in [the audit trail](audit.md).
 
 The sentence is that of an act that went well; asked for, refused and failed ones are told as
-"asked to", "asked to ... and was refused", "could not". The detail may hold further keys: `field`
+"asked to", "asked to ... and was refused", "could not"; a command that failed as what became of it.
+The detail may hold further keys: `field`
 (the input at fault), `path` (what was asked for), `left_out` (how many like it were not written).
 """
 SECTIONS = {
