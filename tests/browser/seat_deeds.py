@@ -58,7 +58,7 @@ from sandboxes.labs.models import Lab
 from sandboxes.lifecycle import audit
 closing.begin(Lab.objects.get(pk="{lab}"), audit.SYSTEM, "Prof")
 """
-CLOSE_SOON = CLOSE.replace('"Prof")', '"Prof", 2)')
+CLOSE_SOON = CLOSE.replace('"Prof")', '"Prof", {minutes})')
 TYPING = "from sandboxes.labs.models import Course; Course.objects.update(typing='{}')"
 STILL = """
 ((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);

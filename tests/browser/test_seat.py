@@ -253,6 +253,24 @@ def test_who_waits_asks_seldom_and_is_told_at_once(product: Product, visit: Call
     expect(page.locator("#terminal")).to_be_visible()
 
 
+def test_what_was_said_of_the_end_is_replaced_and_goes_when_it_is_there(
+    product: Product, visit: Callable[..., Page]
+) -> None:
+    lab = tell(product, LAB.format(then=OPEN))
+    page = visit("alice")
+    take_seat(page, lab)
+    seat = page.url.rstrip("/").rsplit("/", 1)[1]
+    note = page.locator(".toast", has_text="Prof closes this lab in")
+    for minutes in (2, 1):
+        tell(product, CLOSE_SOON.format(lab=lab, minutes=minutes))
+        expect(note).to_have_text(re.compile(f"in {minutes} min"))
+        note.dispatch_event("pointerenter")  # so that it goes for no other reason
+    for status, heading in (("saving", "The lab is closing"), ("closed", "This lab is closed")):
+        tell(product, PUT.format(seat=seat, status=status) + "trail.nudge(seat)")
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    expect(note).to_have_count(0)
+
+
 def test_on_a_phone_the_sheet_is_above_and_the_keys_it_lacks_are_there(
     product: Product, visit: Callable[..., Page]
 ) -> None:
@@ -288,9 +306,6 @@ def what_concerns_them_is_seen(product: Product, page: Page, lab: str) -> None:
     assert len({button.bounding_box()["y"] for button in buttons.all()}) == 1, "in one line"
     tell(product, EYES_UP.format(lab=lab))
     expect(page.get_by_text("Eyes up.")).to_be_in_viewport(ratio=1)
-    tell(product, CLOSE_SOON.format(lab=lab))
-    soon = page.locator(".toast", has_text="closes this lab in 2 min")
-    soon.dispatch_event("pointerenter")  # so that it goes for no other reason
     tell(product, CLOSE.format(lab=lab))
     expect(page.get_by_role("heading", name="This lab is closed")).to_be_in_viewport(ratio=1)
     expect(page.get_by_role("link", name="Download your files")).to_be_in_viewport(ratio=1)
