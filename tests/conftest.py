@@ -54,6 +54,13 @@ def asked_of_the_engine() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def nothing_is_left() -> Iterator[None]:
+    """The last to end: what tests made on the machine's engine is gone."""
+    yield
+    assert recording.left() == []
+
+
+@pytest.fixture(autouse=True, scope="session")
 def emptied() -> Iterator[None]:
     """After a test with transactions of its own, the database is emptied our way."""
     with pytest.MonkeyPatch.context() as patch:

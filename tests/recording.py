@@ -12,6 +12,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -46,6 +47,8 @@ class Call:
 
 
 _heard: deque[Call] = deque()
+_made: set[str] = set()
+"""Names of the containers and networks that products under test asked the machine's engine for."""
 
 
 def take() -> list[Call]:
@@ -99,6 +102,9 @@ class Recorder:
             call = Call(call.method, call.path, call.body, self._image(call))
         self._keep(call)
         _heard.append(call)
+        if f"unix://{self.target}" == machine():
+            _made.update(re.findall(r"/containers/create\?name=([\w-]+)", call.path))
+            _made.update([call.json()["Name"]] if call.path.endswith("/networks/create") else [])
 
     def _keep(self, call: Call) -> None:
         """A whole run's calls are not kept, but until the test is over."""
@@ -185,6 +191,23 @@ def by_hand() -> Iterator[docker.APIClient]:
     """What somebody does with the engine's own tools: past the product, and past what is written down."""
     with contextlib.closing(docker.APIClient(base_url=machine(), version="auto", timeout=60)) as api:
         yield api
+
+
+def left() -> list[str]:
+    """What tests have had made on the machine's engine, and not put away."""
+    if not _made:
+        return []
+    with by_hand() as api:
+        names = {name.strip("/") for one in api.containers(all=True) for name in one["Names"] or ()}
+        names |= {one["Name"] for one in api.networks() if one["Name"].startswith("test-")}
+    return sorted(names & _made)
+
+
+def put_away(network: str) -> None:
+    """Remove a test's network: the engine has addresses for thirty, and then for nobody's."""
+    with by_hand() as api:
+        for one in api.networks(names=[network]):
+            api.remove_network(one["Id"])
 
 
 def host() -> str:

@@ -1,6 +1,8 @@
-"""What test_seat has others do at a seat, as code for `manage.py shell` of the served product."""
+"""What test_seat has others do at a seat, as code for `manage.py shell`; and how a seat lies on a phone."""
 
 from __future__ import annotations
+
+from playwright.sync_api import Page
 
 COURSE = """
 from sandboxes.labs import samples
@@ -64,3 +66,16 @@ STILL = """
 ((real) => { setInterval = (act, ms, ...more) => (ms >= 10000 ? 0 : real(act, ms, ...more)); })(setInterval);
 Math.random = () => 0.999;
 """  # no look by itself, and the list as late as can be
+
+
+def is_stacked(page: Page) -> bool:
+    """The sheet above the terminal, each as wide as the window lets it, and nothing beyond its edge."""
+    sheet, terminal = (page.locator(one).bounding_box() for one in ("#seat-sheet", "#terminal"))
+    assert sheet
+    assert terminal
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    return bool(
+        sheet["y"] + sheet["height"] <= terminal["y"]
+        and min(sheet["width"], terminal["width"]) > 340
+        and wide <= 390
+    )

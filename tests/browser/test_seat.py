@@ -22,6 +22,7 @@ from tests.browser.seat_deeds import (
     STILL,
     TELL,
     TYPING,
+    is_stacked,
 )
 
 
@@ -310,19 +311,6 @@ def what_concerns_them_is_seen(product: Product, page: Page, lab: str) -> None:
     expect(page.get_by_role("heading", name="This lab is closed")).to_be_in_viewport(ratio=1)
     expect(page.get_by_role("link", name="Download your files")).to_be_in_viewport(ratio=1)
     expect(page.locator("#toasts")).to_be_empty()
-
-
-def is_stacked(page: Page) -> bool:
-    """The sheet above the terminal, each as wide as the window lets it, and nothing beyond its edge."""
-    sheet, terminal = (page.locator(one).bounding_box() for one in ("#seat-sheet", "#terminal"))
-    assert sheet
-    assert terminal
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    return bool(
-        sheet["y"] + sheet["height"] <= terminal["y"]
-        and min(sheet["width"], terminal["width"]) > 340
-        and wide <= 390
-    )
 
 
 def test_the_bar_between_is_moved_by_keys_and_remembered(

@@ -12,7 +12,7 @@ from sandboxes.engine.base import Engine, EngineError
 from sandboxes.engine.docker_engine import DockerEngine
 from tests.engine.helpers import INSTALL, Sandboxes
 from tests.fakes.engine import STARTER, FakeEngine
-from tests.recording import by_hand
+from tests.recording import put_away
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +42,7 @@ def sweep(engine: DockerEngine) -> None:
     """Remove every container and network with this run's label."""
     for one in engine.list():
         engine.remove(one.native_id)
-    with by_hand() as api:
-        for network in api.networks(names=[INSTALL]):
-            api.remove_network(network["Id"])
+    put_away(INSTALL)
 
 
 @pytest.fixture(params=["fake", pytest.param("docker", marks=pytest.mark.engine)])

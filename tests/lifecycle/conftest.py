@@ -48,6 +48,7 @@ def _refuse(reason: str) -> None:
 def _sweep(engine: DockerEngine) -> None:
     for one in engine.list():
         engine.remove(one.native_id)
+    recording.put_away(INSTALL)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from sandboxes.engine import set_engine
 from sandboxes.engine.base import EngineError
 from sandboxes.engine.docker_engine import DockerEngine
 from sandboxes.live import hub
+from tests import recording
 from tests.fakes.engine import STARTER
 from tests.live.helpers import Socket, TerminalPage
 
@@ -74,6 +75,7 @@ def real_engine() -> Iterator[DockerEngine]:
     yield made
     for one in made.list():
         made.remove(one.native_id)
+    recording.put_away(INSTALL)
     made.close()
 
 
