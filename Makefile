@@ -7,11 +7,14 @@ PORT ?= 8000
 PY := .venv/bin/python
 # a skip counts as a failure where CI is set
 PYTEST := $(PY) -m pytest -p scripts.no_skips
-# the fast ones wait more than they work, so three share two cores; so do engine and browser, beside each other
+# the fast ones wait more than they work, so three share two cores; so do engine (twice) and browser, beside each other
 BESIDE := -n 3
 FAST := tests -m "not engine and not browser"
 SCALED := $(FAST) --ignore=tests/ground --ignore=tests/docs
-ENGINE := tests -m 'engine and not browser'
+# what takes the product apart, and the rest: about as long each
+BROKEN := tests/faults tests/labs tests/live
+ENGINE := tests $(BROKEN:%=--ignore=%) -m 'engine and not browser'
+APART := $(BROKEN) -m 'engine and not browser'
 BROWSER := tests/browser -m browser
 SERVED := $(PY) -m scripts.services run --
 # what failed beside others runs once more alone, since a starved machine fails too; both runs are printed, for a
@@ -47,7 +50,7 @@ test: setup ## everything: fast tests, on both databases, the real engine, a rea
 	@$(PY) -m scripts.services install
 	$(PYTEST) $(BESIDE) $(FAST) || $(call AGAIN,$(PYTEST) $(FAST))
 	$(SCALE)
-	$(PY) -m scripts.beside "$(ENGINE)" "$(BROWSER)"
+	$(PY) -m scripts.beside "$(APART)" "$(ENGINE)" "$(BROWSER)"
 
 faults: setup ## what breaks, in full: hundreds of crashes (SEED=n to repeat one), a report in var/faults.json
 	@$(PY) -m scripts.engine
