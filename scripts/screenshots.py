@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scripts import browser as chromium
 from tests.browser.product import Product, running
-from tests.browser.room import Room, found, launched, sign_in
+from tests.browser.room import Room, come_in, found, launched
 
 ROOT = Path(__file__).resolve().parents[1]
 WIDE = {"width": 1440, "height": 960}
@@ -81,7 +81,7 @@ class Studio:
         """A signed-in page in a browser of its own."""
         context = self.browser.new_context(base_url=self.product.url, viewport=viewport, **options)
         page = context.new_page()
-        sign_in(page, who)
+        come_in(page, who)
         return page
 
     def set_up(self, watch: int) -> str:

@@ -47,6 +47,7 @@ class Call:
 
 
 _heard: deque[Call] = deque()
+_is_on = threading.Event()
 _made: set[str] = set()
 """Names of the containers and networks that products under test asked the machine's engine for."""
 
@@ -211,8 +212,11 @@ def put_away(network: str) -> None:
 
 
 def host() -> str:
-    """Where products under test find the machine's engine. One that is no socket cannot be recorded."""
-    return _way().host if machine().startswith("unix://") else machine()
+    """Where products under test find the machine's engine. Benchmarks and pictures go straight to it.
+
+    One that is no socket cannot be recorded.
+    """
+    return _way().host if _is_on.is_set() and machine().startswith("unix://") else machine()
 
 
 @functools.cache
@@ -230,6 +234,7 @@ def sockets() -> int:
 
 def begin() -> None:
     """From now on, engines of this very process take the recorded way to the machine's engine, too."""
+    _is_on.set()
     real = docker_engine.make_client
 
     def made(environment: Mapping[str, str], pool: int, version: str) -> docker_engine.Client:
