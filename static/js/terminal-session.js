@@ -191,7 +191,7 @@ export class TerminalSession {
     const isAnother = this.#received !== null && message.shell !== this.#shell;
     this.typing.begin(isSame || this.#received === null);
     if (!isSame) this.#begin(message.offset);
-    if (this.#over) this.#note(`\r\n${this.#over} This is a new shell.`);
+    if (this.#over) this.#note(`${this.#over} This is a new shell.`, "\r\n");
     else if (isAnother) this.#tellOfAnother();
     else if (this.#isFirst && message.before && !message.offset) this.#tellOfBefore(message.before);
     this.#isFirst = false;
@@ -220,8 +220,9 @@ export class TerminalSession {
     this.#note(`The shell before this one was over at ${when}. ${sentence}`.trim());
   }
 
-  #note(text) {
-    this.terminal.write(`\x1b[90m${text}\x1b[0m\r\n`);
+  /* A name in it is somebody's words: on a screen, too, they are text and nothing else. */
+  #note(text, before = "") {
+    this.terminal.write(`${before}\x1b[90m${text.replace(/\p{Cc}/gu, " ")}\x1b[0m\r\n`);
   }
 
   /* Bytes before `offset` are not to be had: the screen starts anew, in its place in the stream. */

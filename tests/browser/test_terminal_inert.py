@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.browser.product import Product
 from tests.browser.room import Room, clipboard
@@ -150,3 +150,26 @@ def draw(socket: Any, line: bytes) -> None:
     for at in range(len(line)):
         socket.send(line[at : at + 1])
     socket.send(b"end")
+
+
+def test_what_is_told_of_the_shell_before_is_text(alice: Page, launch: Callable[..., str]) -> None:
+    """A name stands in it, which somebody chose."""
+
+    def through(page_s: WebSocketRoute) -> None:
+        server = page_s.connect_to_server()
+        page_s.on_message(server.send)
+        server.on_message(lambda frame: page_s.send(with_a_name(frame)))
+
+    alice.route_web_socket(re.compile("/terminals/"), through)
+    room = Room(alice, launch(alice)).enter()
+    room.sees("This sandbox was restarted by")
+    assert "restarted by  [2J ]0;mine x" in room.text()
+    assert alice.title() != "mine"
+
+
+def with_a_name(frame: str | bytes) -> str | bytes:
+    message = json.loads(frame) if isinstance(frame, str) else {}
+    if message.get("type") != "attached":
+        return frame
+    sentence = "This sandbox was restarted by \x1b[2J\x1b]0;mine\x07x"
+    return json.dumps(message | {"before": {"at": "2026-11-29T09:00:00+00:00", "sentence": sentence}})
