@@ -67,8 +67,6 @@ class Recorder:
     def __init__(self, door: Path, target: Path) -> None:
         self.door, self.target = door, target
         self.host = f"unix://{door}"
-        self.calls: list[Call] = []
-        """What was heard here, where it is kept; see `_keep`."""
         self.open: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(door))
@@ -108,7 +106,7 @@ class Recorder:
             _made.update([call.json()["Name"]] if call.path.endswith("/networks/create") else [])
 
     def _keep(self, call: Call) -> None:
-        """A whole run's calls are not kept, but until the test is over."""
+        """For a way of its own that is asked later: here nothing is kept beyond its test."""
 
     def _image(self, call: Call) -> Mapping[str, Any] | None:
         client = docker.APIClient(base_url=f"unix://{self.target}", version="1.41", timeout=10)

@@ -38,6 +38,7 @@ class Proxy(Recorder):
 
     def __init__(self, door: Path, target: Path = ENGINE) -> None:
         self.mode = FINE
+        self.calls: list[Call] = []
         self.spoiled = 0
         """Calls that did not pass as they should."""
         self._change = threading.Condition()
