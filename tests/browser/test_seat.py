@@ -247,7 +247,7 @@ def test_who_waits_asks_seldom_and_is_told_at_once(product: Product, visit: Call
     page.reload()
     expect(page.locator("#seat-wait")).to_contain_text("Your files are being saved")
     page.wait_for_timeout(7000)
-    # its socket's opening and each change (that the terminal was left is one) ask once, and so may the time that passes
+    # the opening of its socket and each change (a terminal that was left is one) ask once, and so may time
     assert len(changes) <= 2
     assert len([one for one in asked if "/part/wait/" in one]) <= 1 + len(changes) + 1, asked
     tell(product, PUT.format(seat=seat, status="ready") + "trail.nudge(seat)")
