@@ -1,4 +1,5 @@
 /* One tile of the wall: what the server says of it is put where it belongs; and the order of all. */
+import { duration } from "./format.js";
 
 /** Put what came into a tile. `marks` holds the shapes by name. */
 export function paint(tile, row, marks) {
@@ -18,6 +19,15 @@ export function paint(tile, row, marks) {
   part("hand-word").hidden = !row.hand;
   part("load").textContent = load(row);
   pills(part("pills"), row);
+}
+
+/** The words beside a name, from the tile's data: Tile.presence in labs/tiles.py, word for word, second by second. */
+export function presence({ came, here, seen, active }, now, isOver) {
+  if (!came) return isOver ? "did not come" : "not here yet";
+  if (isOver) return "";
+  if (!here) return `left ${duration(seen ? now - Number(seen) : 0)} ago`;
+  const idle = now - Number(active);
+  return !active ? "" : idle < 60 ? "active" : `${duration(idle)} idle`;
 }
 
 function load({ cpu, memory }) {

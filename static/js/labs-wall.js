@@ -3,7 +3,7 @@ import "./labs-wall-look.js";
 import "./labs-wall-matrix.js";
 import { engine } from "./engine.js";
 import { duration } from "./format.js";
-import { arrange, paint } from "./labs-wall-tile.js";
+import { arrange, paint, presence } from "./labs-wall-tile.js";
 import { Socket } from "./socket.js";
 import { toast } from "./toasts.js";
 
@@ -152,15 +152,6 @@ function words(tile, now, isOver) {
   const { hand } = tile.dataset;
   say(tile.querySelector("[data-idle]"), presence(tile.dataset, now, isOver));
   if (hand) say(tile.querySelector("[data-waits]"), duration(Math.max(now - Number(hand), 0)));
-}
-
-/* As labs/tiles.py has it. */
-function presence({ came, here, seen, active }, now, isOver) {
-  if (!came) return isOver ? "did not come" : "not here yet";
-  if (isOver) return "";
-  if (!here) return `left ${duration(now - Number(seen))} ago`;
-  const idle = now - Number(active);
-  return !active ? "" : idle < 60 ? "active" : `${duration(idle)} idle`;
 }
 
 function say(element, text) {

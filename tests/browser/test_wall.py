@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
+import re
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
+from django.template.loader import render_to_string
 from playwright.sync_api import Page, expect
 
+from sandboxes.labs import tiles
 from tests.browser.product import PASSWORD, Product
 from tests.browser.room import wait_for
 
@@ -46,6 +52,7 @@ user = User.objects.create_user("late-" + lab.pk, password={PASSWORD!r})
 Enrollment.objects.create(course=lab.course, user=user, role="student", name="Late " * 12)
 seats.queue_all(lab)
 """
+NOW = 1_800_000_000
 CLOSE = """
 from sandboxes.labs import opening
 from sandboxes.labs.models import Lab
@@ -109,6 +116,38 @@ def test_the_wall_shows_what_two_students_type_and_how_loaded_they_are(classroom
     load = wall.locator(f"#tile-{classroom.seats[0]} [data-load]")
     wait_for(lambda: "MB" in load.inner_text(), "no figures", page=wall)
     expect(wall.locator(f"#tile-{classroom.seats[0]} [data-idle]")).to_have_text("active")
+    it_counts_in_the_servers_words(wall)
+
+
+def it_counts_in_the_servers_words(wall: Page) -> None:
+    """Who is here and for how long nobody worked: as the page came, and second by second."""
+    script = """async ([cases, now]) => {
+      const { presence } = await import("sandboxes/labs-wall-tile.js");
+      return cases.map(([data, isOver]) => presence(data, now, isOver));
+    }"""
+    ages = (None, 0, 59, 60, 89, 90, 3700, 200_000)
+    either = (False, True)
+    told = [made_tile(*one) for one in itertools.product(either, either, either, ages, ages)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiles, "time", SimpleNamespace(time=lambda: NOW))
+        words = [tile.presence for tile in told]
+    assert {"did not come", "not here yet", "left 1 h 1 min ago", "active", "60 s idle"} <= {*words}
+    assert wall.evaluate(script, [[[data_of(tile), tile.is_over] for tile in told], NOW]) == words
+
+
+def made_tile(came: bool, here: bool, is_over: bool, seen: int | None, active: int | None) -> tiles.Tile:
+    """A tile of which nothing matters but who was there when."""
+    ago = lambda age: None if age is None else NOW - age  # noqa: E731
+    names = [one.name for one in dataclasses.fields(tiles.Tile)]
+    blank = dict.fromkeys(names, "") | {"seat": "seat_1", "mark": "running", "steps": 0}
+    facts = {"came": came, "here": here, "is_over": is_over, "seen_at": ago(seen), "active_at": ago(active)}
+    return tiles.Tile(**(blank | facts))  # type: ignore[arg-type]
+
+
+def data_of(tile: tiles.Tile) -> dict[str, str]:
+    """The tile's data attributes, as the page has them."""
+    article = render_to_string("labs/_tile.html", {"tile": tile, "big": True})
+    return dict(re.findall(r'data-(came|here|seen|active)="([^"]*)"', article.partition(">")[0]))
 
 
 def test_a_latecomers_tile_appears_and_who_is_ticked_stays_ticked(classroom):
