@@ -65,7 +65,7 @@ class Tile:
 
     @property
     def presence(self) -> str:
-        """Whether they never came, have left, or for how long nobody worked there; labs-wall-tile.js counts on."""
+        """Whether they never came, have left, or for how long nobody worked there; the browser counts on."""
         if not self.came:
             return "did not come" if self.is_over else "not here yet"
         if self.is_over:
