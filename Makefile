@@ -7,10 +7,11 @@ PORT ?= 8000
 PY := .venv/bin/python
 # a skip counts as a failure where CI is set
 PYTEST := $(PY) -m pytest -p scripts.no_skips
-# the fast ones wait more than they work, so three share two cores; so do engine (twice) and browser, beside each other
+# these wait more than they work, so three share two cores; so do engine (twice) and browser, beside each other
 BESIDE := -n 3
-FAST := tests -m "not engine and not browser"
-SCALED := $(FAST) --ignore=tests/ground --ignore=tests/docs
+PLAIN := tests -m "not engine and not browser"
+FAST := tests -m "not engine and not browser and not slow"
+SCALED := $(PLAIN) --ignore=tests/ground --ignore=tests/docs
 # what takes the product apart, and the rest: about as long each
 BROKEN := tests/faults tests/labs tests/live
 ENGINE := tests $(BROKEN:%=--ignore=%) -m 'engine and not browser'
@@ -44,11 +45,11 @@ run: ## set up what is missing and serve on http://127.0.0.1:8000/ (HOST=, PORT=
 	@$(PY) manage.py bootstrap --base-url "http://$(HOST):$(PORT)"
 	@exec $(PY) manage.py serve --host "$(HOST)" --port "$(PORT)"
 
-test: setup ## everything: fast tests, on both databases, the real engine, a real browser
+test: setup ## everything: on both databases, the real engine, a real browser
 	@$(PY) -m scripts.engine
 	@$(PY) -m scripts.browser
 	@$(PY) -m scripts.services install
-	$(PYTEST) $(BESIDE) $(FAST) || $(call AGAIN,$(PYTEST) $(FAST))
+	$(PYTEST) $(BESIDE) $(PLAIN) || $(call AGAIN,$(PYTEST) $(PLAIN))
 	$(SCALE)
 	$(PY) -m scripts.beside "$(APART)" "$(ENGINE)" "$(BROWSER)"
 
@@ -58,7 +59,7 @@ faults: setup ## what breaks, in full: hundreds of crashes (SEED=n to repeat one
 	FAULTS=full SEED=$(SEED) $(PYTEST) tests/faults tests/gates/test_losing.py
 	FAULTS=full SEED=$(SEED) $(PYTEST) tests/browser/test_inert.py -m browser
 
-scale: setup ## the fast tests again, on PostgreSQL and Redis
+scale: setup ## what needs neither engine nor browser again, on PostgreSQL and Redis
 	@$(PY) -m scripts.services install
 	$(SCALE)
 
@@ -67,7 +68,7 @@ trail: setup ## the audit trail under 5,000 acts of twenty people, on both datab
 	TRAIL_ACTIONS=5000 $(PYTEST) tests/trail/test_many_acts.py
 	TRAIL_ACTIONS=5000 $(SERVED) $(PYTEST) tests/trail/test_many_acts.py
 
-fast: setup ## only the fast tests
+fast: setup ## what needs neither engine nor browser and waits for nothing
 	$(PYTEST) $(BESIDE) $(FAST)
 
 lint: setup ## ruff: mistakes and formatting

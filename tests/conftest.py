@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,21 @@ from tests.faults import calls
 given_settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 given_settings.load_profile("shared")
 LAUNCHER = audit.Origin("user", name="alice")
+SLOW = (
+    "faults/", "gates/", "ground/", "live/", "engine/test_engine_away", "trail/test_many_acts",
+    "lifecycle/test_asking", "lifecycle/test_chaos", "lifecycle/test_claims", "lifecycle/test_doubt",
+    "labs/test_broadcast", "labs/test_closing_saves", "labs/test_joining_crowd", "labs/test_last_minutes",
+    "labs/test_looking", "labs/test_room", "labs/test_taken_out", "labs/test_wall", "labs/test_wave",
+)  # fmt: skip
+"""Folders and files whose tests wait for time to pass, make a crowd or go over every page there is."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long by its nature is left out of `make fast`."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_configure() -> None:
