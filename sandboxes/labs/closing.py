@@ -15,7 +15,7 @@ from sandboxes.models import Sandbox, Status
 from sandboxes.units import format_duration
 
 from . import bell, files, hands, opening, seats, trail
-from .models import Lab, LabStatus, Seat, SeatStatus
+from .models import Lab, LabStatus, Message, Seat, SeatStatus
 
 WAVE = work.ASIDE["saves"]
 """Seats that are saved and removed at a time, so that a class that ends holds up none that begins."""
@@ -40,9 +40,7 @@ def warn() -> None:
     for lab in open_ones.filter(warned_at=None).select_related("course"):
         with transaction.atomic():
             if Lab.objects.filter(pk=lab.pk, warned_at=None).update(warned_at=timezone.now()):
-                trail.tell(
-                    lab, f"This lab closes in {_minutes(lab.closes_at)} min. Your files are saved then."
-                )
+                _tell(lab, f"This lab closes in {_minutes(lab.closes_at)} min. Your files are saved then.")
                 _comfort(lab)
     _warn_late(soon)
 
@@ -66,7 +64,12 @@ def _warn_late(soon: datetime) -> None:
         with transaction.atomic():
             if Seat.objects.filter(pk=seat.pk, warned_at=None).update(warned_at=timezone.now()):
                 text = f"Your extra time ends in {_minutes(seat.closes_at)} min. Your files are saved then."
-                trail.tell(seat, text)
+                _tell(seat, text)
+
+
+def _tell(what: Lab | Seat, text: str) -> None:
+    """When it ends: pages replace what was said of it before."""
+    trail.tell(what, text, about=Message.END)
 
 
 def _minutes(at: datetime) -> int:
@@ -97,7 +100,7 @@ def begin(lab: Lab, by: audit.Origin, name: str, minutes: int = 0) -> str:
 
 def _begin_now(lab: Lab, by: audit.Origin, name: str) -> str:
     if lab.status == LabStatus.OPEN:
-        trail.tell(lab, f"{name} closes this lab now. Your files are being saved.")
+        _tell(lab, f"{name} closes this lab now. Your files are being saved.")
     done = opening.close_lab(lab, by)
     return f"{lab.title} is being closed: workspaces are saved first." if done else ""
 
@@ -110,7 +113,7 @@ def _bring_forward(lab: Lab, closes: datetime, name: str) -> Brought:
     """An end of the lab that is sooner; extra time stays, and whoever has some is told so."""
     until = min(closes, lab.closes_at)
     Lab.objects.filter(pk=lab.pk).update(closes_at=until, warned_at=timezone.now())
-    trail.tell(lab, f"{name} closes this lab in {_minutes(until)} min. Your files are saved then.")
+    _tell(lab, f"{name} closes this lab in {_minutes(until)} min. Your files are saved then.")
     stay = _who_stays(_comfort(lab))
     return until, f"Everybody is told: it closes in {_in_words(until)}.{stay}", {}
 
@@ -123,7 +126,7 @@ def _cut_extra(lab: Lab, closes: datetime, name: str) -> Brought:
         seat.extra = max(int((closes - lab.closes_at).total_seconds()), 0)
         columns = {"extra": seat.extra, "warned_at": timezone.now(), "changed_at": timezone.now()}
         Seat.objects.filter(pk=seat.pk).update(**columns)
-        trail.tell(seat, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
+        _tell(seat, f"{name} closes this lab in {_minutes(closes)} min. Your files are saved then.")
         trail.nudge(seat)
     until = max((seat.closes_at for seat in here), default=timezone.now())
     return until, _what_ends(told, until), {"seats": [seat.pk for seat in told]}

@@ -108,7 +108,8 @@ class SeatConsumer(TeachingConsumer):
         number = str(message.get("id", ""))
         key = number if number.startswith("message-") else None
         if key is None or self.is_news(key):
-            frame = {"type": "message", "text": message["text"], "by": message.get("by", "")}
+            frame = {"type": "message", "text": message["text"]}
+            frame |= {name: message.get(name, "") for name in ("by", "about")}
             return super().deliver(frame | {"id": number} if key else frame)
         return None
 

@@ -89,11 +89,11 @@ def places(what: Course | Lab | Seat) -> dict[str, str]:
     return {**places(what.lab), "seat": what.pk, "student": what.enrollment.name}
 
 
-def tell(what: Lab | Seat, text: str, by: str = "") -> Message:
+def tell(what: Lab | Seat, text: str, by: str = "", about: str = "") -> Message:
     """A message to everyone of a lab, or to one seat: kept, and shown once the transaction is through."""
     lab, seat = (what.lab, what) if isinstance(what, Seat) else (what, None)
-    made = Message.objects.create(lab=lab, seat=seat, by_name=by, text=text)
-    nudge(what, "message", id=f"message-{made.pk}", text=text, by=by)
+    made = Message.objects.create(lab=lab, seat=seat, by_name=by, text=text, about=about)
+    nudge(what, "message", id=f"message-{made.pk}", text=text, by=by, about=about)
     return made
 
 

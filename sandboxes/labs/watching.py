@@ -142,7 +142,8 @@ def _is_for(message: Message, place: Place) -> bool:
 
 def frame_of(message: Message) -> dict[str, Any]:
     """A message as pages get it."""
-    return {"type": "message", "id": f"message-{message.pk}", "text": message.text, "by": message.by_name}
+    frame = {"type": "message", "id": f"message-{message.pk}", "text": message.text}
+    return frame | {"by": message.by_name, "about": message.about}
 
 
 hub.each_second(_tick)

@@ -10,7 +10,7 @@ const GATHER = 120; // ms; nudges that come together are answered once
 const LATER = [2000, 6000]; // ms until the list of messages is fetched, and how much more at most: a whole class hears at once
 const READ = 15_000; // ms for which a message stays; it may be long, and its reader busy
 
-const END = /^This lab closes in | closes this lab |^Your extra time ends in /; // as labs/closing.py words it
+const END = "end"; // what a message is about that tells when it ends
 const shown = []; // also by the page's element before it was swapped: a seat that is saved, then closed, has three
 
 class LabSeat extends HTMLElement {
@@ -124,8 +124,8 @@ class LabSeat extends HTMLElement {
   }
 
   /* A message is shown from its frame; the list has it when it is opened, or a while later. */
-  #say({ id, text, by }) {
-    if (!this.#toast((id ?? "").replace("message-", ""), text, by)) return;
+  #say({ id, text, by, about }) {
+    if (!this.#toast((id ?? "").replace("message-", ""), text, by, about)) return;
     const menu = this.querySelector("#seat-messages");
     menu.hidden = false;
     menu.querySelector(".badge").textContent = this.#told.size;
@@ -133,10 +133,10 @@ class LabSeat extends HTMLElement {
     else this.#listLater();
   }
 
-  #toast(number, text, by) {
+  #toast(number, text, by, about) {
     if (number && this.#told.has(number)) return false;
     if (number) this.#told.add(number);
-    const isEnd = !by && END.test(text);
+    const isEnd = about === END;
     if (isEnd) shown.filter((one) => one.isEnd).forEach(({ note }) => note?.remove()); // it says when anew
     shown.push({ note: toast("info", `${by ? `${by}: ` : ""}${text}`, READ), isEnd });
     return true;
@@ -165,7 +165,8 @@ class LabSeat extends HTMLElement {
   /* What no frame told is told now. */
   #announce() {
     for (const note of this.#notes.reverse()) {
-      this.#toast(note.dataset.message, note.querySelector("[data-text]").textContent, note.dataset.by);
+      const { message, by, about } = note.dataset;
+      this.#toast(message, note.querySelector("[data-text]").textContent, by, about);
     }
   }
 

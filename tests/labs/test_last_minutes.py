@@ -62,8 +62,30 @@ async def test_an_open_seat_hears_it_once(open_lab, seat, alice, ines, open_sock
     mine = await sync_to_async(seat)(alice)
     page = await open_socket(f"/ws/seats/{mine.pk}/", alice)
     await sync_to_async(closing.begin)(open_lab, PROF, "Ines", 5)
-    assert "closes this lab in 5 min" in (await page.next("message"))["text"]
+    heard = await page.next("message")
+    assert "closes this lab in 5 min" in heard["text"]
+    assert heard["about"] == "end"
     assert await page.quiet(2.5, "message")
+
+
+def test_what_tells_the_end_says_so_and_nothing_else_does(open_lab, seat, alice):
+    opening.extend_seat(seat(alice), PROF, 40 * 60)
+    closing.begin(open_lab, PROF, "Ines", 5)
+    Lab.objects.update(closes_at=timezone.now() + MINUTE, warned_at=None)
+    closing.warn()
+    Lab.objects.update(closes_at=timezone.now() - 38 * MINUTE)
+    closing.warn()
+    closing.begin(Lab.objects.get(), PROF, "Ines", 1)
+    closing.begin(Lab.objects.get(), PROF, "Ines")
+    told = dict(Message.objects.values_list("text", "about"))
+    ends = [text for text, about in told.items() if about == Message.END]
+    assert len(ends) == 5, told
+    assert all("closes" in text or "ends" in text for text in ends)
+    others = {text for text in told if text not in ends}
+    assert others
+    assert all("more than the others" in text or "more time" in text for text in others), told
+    page = browser(alice).get(f"/seats/{seat(alice).pk}/part/messages/").content.decode()
+    assert page.count('data-about="end"') == 5
 
 
 def test_an_end_that_is_sooner_stays(open_lab, ines):

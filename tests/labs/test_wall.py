@@ -135,8 +135,9 @@ async def test_what_no_nudge_told_comes_all_the_same_and_once(open_lab, alice, o
     mine = (await seats_of(open_lab))["alice"]
     hers = await open_socket(f"/ws/seats/{mine.pk}/", alice)
     await eventually(lambda: watching.open_sockets)
-    await Message.objects.acreate(lab=open_lab, by_name="ines", text="From another process.")
-    assert (await hers.next("message", 4))["text"] == "From another process."
+    await Message.objects.acreate(lab=open_lab, by_name="ines", text="From another process.", about="end")
+    heard = await hers.next("message", 4)
+    assert (heard["text"], heard["about"]) == ("From another process.", "end")
     assert await hers.quiet(2.5, "message")
 
 

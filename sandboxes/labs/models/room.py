@@ -39,12 +39,19 @@ class Hand(models.Model):
 
 
 class Message(models.Model):
-    """A message from staff; ``seat`` empty: to everyone of the lab."""
+    """A message from staff; ``seat`` empty: to everyone of the lab.
+
+    ``about``: what a page does more with it than show it; its words are for people alone.
+    """
+
+    END = "end"
+    """It tells when the lab, or this seat, ends; the next one tells it anew."""
 
     lab = models.ForeignKey(Lab, on_delete=models.PROTECT, related_name="messages")
     seat = models.ForeignKey(Seat, null=True, blank=True, on_delete=models.PROTECT, related_name="messages")
     by_name = models.CharField(max_length=150)
     text = models.CharField(max_length=1000)
+    about = models.CharField(max_length=10, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
