@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import F
 from django.urls import reverse
 
 from sandboxes.labs import progress
 from sandboxes.labs.models import Course, Hand, Message, Seat
 from sandboxes.lifecycle import actions
 from sandboxes.lifecycle.audit import Origin
-from sandboxes.models import Event
+from sandboxes.models import Event, Sandbox
 from tests.pages.conftest import HTMX, browser, text
 
 from .seats import post, url
@@ -116,3 +117,17 @@ def test_a_paused_seat_says_who_did_it_and_offers_to_go_on_only_to_who_paused_it
     assert (reverse("sandbox_act", args=[mine.sandbox_id, "resume"]) in page.content.decode()) == (
         by == "alice"
     )
+
+
+def test_a_paused_seat_that_is_full_offers_what_helps_and_not_what_is_refused(seat, alice):
+    mine = seat(alice)
+    actions.act(mine.sandbox, "pause", Origin.of(alice))
+    Sandbox.objects.filter(pk=mine.sandbox_id).update(disk_used=F("disk"))
+    stage = browser(alice).get(url("part", mine, "stage"))
+    assert "stop it and start it, then you have two minutes to delete files." in text(stage)
+    assert "Resume</button>" not in text(stage)
+    stop = reverse("sandbox_act", args=[mine.sandbox_id, "stop"])
+    assert stop in stage.content.decode()
+    asked = browser(alice).post(stop, {"next": url("detail", mine)}, follow=True)
+    assert asked.redirect_chain[-1][0] == url("detail", mine)
+    assert "Start</button>" in text(asked)
