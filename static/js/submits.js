@@ -28,6 +28,13 @@ function free(form) {
 /* A page taken back from the browser's memory must not be stuck. */
 addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach(free));
 
-/* A form that comes back with something refused is gone on with at the first field that was. */
-const refused = document.querySelector('form [aria-invalid="true"]');
-if (document.activeElement === document.body) (refused?.matches("div") ? refused.querySelector("input") : refused)?.focus();
+/* A form that comes back refused is gone on with at the first field that was, or at the sentence that says why no field can help. */
+function refused() {
+  const field = document.querySelector('form [aria-invalid="true"]');
+  if (field) return field.matches("div") ? field.querySelector("input") : field;
+  const why = document.querySelector("main:not(:has([autofocus])) .note[role=alert]:not(.messages > *)");
+  why?.setAttribute("tabindex", "-1");
+  return why;
+}
+
+if (document.activeElement === document.body) refused()?.focus();

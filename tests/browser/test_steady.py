@@ -28,6 +28,7 @@ def test_a_launch_moves_nothing_and_ends_in_the_terminal(
     """A refused form begins at its fault; the page that follows takes what is typed, without a click."""
     complaints.expect("422")
     alice.goto("/sandboxes/new/")
+    a_refusal_without_a_field_begins_at_its_sentence(alice, product)
     alice.get_by_label("Memory", exact=True).fill("much")
     alice.get_by_role("button", name="Launch", exact=True).click()
     expect(alice.get_by_label("Memory", exact=True)).to_be_focused()
@@ -49,6 +50,20 @@ def test_a_launch_moves_nothing_and_ends_in_the_terminal(
         room.sees("\nagain-2\n")
     finally:
         product.container(room.id).remove(force=True)
+
+
+def a_refusal_without_a_field_begins_at_its_sentence(page: Page, product: Product) -> None:
+    quota = (
+        "from sandboxes.models import User; User.objects.filter(username='alice').update(quota_sandboxes={})"
+    )
+    product.manage("shell", "-v", "0", "-c", quota.format(0))
+    try:
+        page.get_by_role("button", name="Launch", exact=True).click()
+        expect(page.get_by_role("alert")).to_be_focused()
+    finally:
+        product.manage("shell", "-v", "0", "-c", quota.format(None))
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('form.split') !== null"), "Tab goes on in the form"
 
 
 def test_a_lost_connection_moves_nothing(room: Room, complaints: Any) -> None:
