@@ -53,7 +53,7 @@ class Asked:
     def of(cls, told: Mapping[str, str]) -> Asked:
         """What a query string says."""
         known = {one.name: str(told.get(one.name, "")) for one in fields(cls)}
-        return cls(**{name: value.replace("\0", "").strip()[:LONGEST] for name, value in known.items()})
+        return cls(**{name: value.replace("\0", "").strip()[: LONGEST + 1] for name, value in known.items()})
 
     def but(self, **other: str) -> Asked:
         """The same with something else."""
@@ -88,7 +88,18 @@ class Asked:
             "since": not self.since or moment(self.since) is not None,
             "until": not self.until or moment(self.until) is not None,
         }
-        return [f"“{getattr(self, name)}”: {WRONG[name]}" for name, good in checks.items() if not good]
+        told = [f"“{getattr(self, name)}”: {WRONG[name]}" for name, good in checks.items() if not good]
+        return [*self._too_much(), *told]
+
+    def _too_much(self) -> list[str]:
+        """What would have to be cut, and then would find more than was asked for."""
+        long = [value for value in self.told().values() if len(value) > LONGEST]
+        told = [f"“{value[:40]}…” is longer than {LONGEST} characters." for value in long]
+        count = len(event_search.tokens(self.q))
+        most = f"these are {count} words. Search for {event_search.MOST_WORDS} at most."
+        return told + (
+            [f"“{self.q}”: {most}"] if count > event_search.MOST_WORDS and self.q not in long else []
+        )
 
     def rows(self) -> QuerySet[Event]:
         """The events, in the order asked for; none where something cannot be understood.

@@ -20,6 +20,7 @@ from . import event_words
 BETWEEN = re.compile(r"[\s!-)+,/;-?\[-^`{-~\u00a0-\u00bf\u2000-\u206f\u3000-\u3003]+")
 """What stands between words. Of marks only these belong to one: - _ . @ : and the star."""
 MOST_WORDS = 12
+"""Whoever asks for more is to be told: events without the rest would be found too."""
 SHORTEST_VERB = 4
 
 INDEX = "sandboxes_event_words"
@@ -32,7 +33,7 @@ def within(rows: QuerySet[Event], text: str) -> QuerySet[Event]:
 
     Order them by ``order``: SQLite then takes them out of the index as they come, and ends early.
     """
-    words = tokens(text)
+    words = tokens(text)[: MOST_WORDS + 1]  # an outcome may be among them
     if not words:
         return rows
     if connection.vendor == "postgresql":
@@ -57,7 +58,7 @@ def beyond(rows: QuerySet[Event], text: str, pk: int, is_up: bool) -> QuerySet[E
 def tokens(text: str) -> list[str]:
     """The words of a text as they are looked for, a star only at an end."""
     found = (_token(one) for one in BETWEEN.split(text.replace("\0", " ").lower()))
-    return [one for one in found if one][:MOST_WORDS]
+    return [one for one in found if one]
 
 
 def _token(word: str) -> str:

@@ -98,6 +98,26 @@ def test_what_is_not_understood_finds_nothing_and_is_said(reader, trail, asked):
     assert escape(f"“{next(iter(asked.values()))}”") in page.content.decode()
 
 
+def test_twelve_words_are_searched_for_beside_an_outcome(reader, trail):
+    asked = {"q": "alice " * 12}
+    assert trail[4].pk in found(reader, **asked)
+    assert found(reader, **asked, outcome="failed") == [trail[4].pk]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"q": "alice " * 12 + "nobody-of-this-name"}, "these are 13 words. Search for 12 at most."),
+        ({"q": "alice " + "x" * 200}, "is longer than 200 characters."),
+        ({"who": "alice" * 41}, "is longer than 200 characters."),
+    ],
+)
+def test_nothing_that_was_asked_for_is_dropped_in_silence(reader, trail, asked, said):
+    page = reader.get(LIST, asked)
+    assert said in page.content.decode()
+    assert page.context["page"].events == []
+
+
 def test_a_parameter_that_is_no_filter_is_said(reader, trail):
     assert "“at__year” is no filter" in reader.get(LIST, {"at__year": "2025"}).content.decode()
 
