@@ -86,6 +86,7 @@ class Event(models.Model):
     objects = EventQuerySet.as_manager()
 
     class Meta:
+        verbose_name_plural = "audit trail"
         ordering = ("-at", "-id")
         indexes = [  # whole ones: SQLite takes a partial one only where the query repeats its condition
             models.Index(fields=["request_id", "at"], name="events_of_a_request"),

@@ -274,6 +274,14 @@ def test_the_way_to_the_trail_is_shown_to_those_who_may_read_it(client, prof, al
     assert User.objects.filter(pk=alice.pk).exists()
 
 
+def test_the_admin_calls_it_the_audit_trail_everywhere(client, root):
+    client.force_login(root)
+    for place in (reverse("admin:index"), reverse("admin:app_list", args=["sandboxes"]), LIST):
+        page = client.get(place).content.decode()
+        assert "Audit trail" in page
+        assert ">Events</a>" not in page
+
+
 def test_an_id_that_looks_quoted_leads_to_its_sandbox_too(client, root, alice):
     """The admin reads _26 as &: one id in two hundred begins so."""
     client.force_login(root)
