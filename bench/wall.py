@@ -128,14 +128,14 @@ async def until_message(ws: Any) -> None:
 def planned(product: Product, seats: int, mark: str = "") -> tuple[str, Person]:
     """A new course of so many students: its lab, which is not open yet, and its instructor."""
     seed = SEED.replace("ines", f"ines{mark}").replace("student{number}", f"student{mark}-{{number}}")
-    lab = re.findall(r"lab_\w+", product.manage("shell", "-v", "0", "-c", seed % {"seats": seats}))[0]
+    lab = re.findall(r"lab_\w+", product.tell(seed % {"seats": seats}))[0]
     return lab, Person(product, f"ines{mark}")
 
 
 def ready(product: Product, count: int) -> dict[str, str]:
     """Sandboxes by seat, once all are there."""
     for _ in range(600):
-        found = dict(line.split() for line in product.manage("shell", "-v", "0", "-c", SEATS).splitlines())
+        found = dict(line.split() for line in product.tell(SEATS).splitlines())
         if len(found) >= count:
             return found
         time.sleep(1)

@@ -134,7 +134,7 @@ def turn(product: Product, engine: DockerEngine, count: int, number: int) -> tup
     lab = open_lab(product, count, f"w{number}")
     ours = our_rate(product, lab, count)
     raw = first or raw_rates(count)
-    product.manage("shell", "-v", "0", "-c", CLOSE.format(lab=lab))
+    product.tell(CLOSE.format(lab=lab))
     until(product, lab, {"closed"})
     while product.names():
         time.sleep(1)
@@ -229,7 +229,7 @@ def crowd(product: Product, count: int) -> bool:
 
 def signed_in(product: Product, lab: str) -> dict[str, str]:
     """Every student's session, by enrollment."""
-    told = product.manage("shell", "-v", "0", "-c", SIGN_IN.format(lab=lab))
+    told = product.tell(SIGN_IN.format(lab=lab))
     return dict(line.split() for line in told.splitlines())
 
 

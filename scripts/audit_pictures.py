@@ -81,7 +81,7 @@ def main() -> int:
     options = parser.parse_args()
     expect.set_options(timeout=30_000)
     with studio(options.out) as one:
-        one.product.manage("shell", "-v", "0", "-c", AFTERNOON)
+        one.product.tell(AFTERNOON)
         take_all(one)
     print(f"audit_pictures: {', '.join(sorted(path.name for path in options.out.glob('audit-*.png')))}")
     return 0

@@ -186,7 +186,7 @@ def studio(out: Path) -> Iterator[Studio]:
         running(Path(data), **SETTINGS) as product,
         sync_playwright() as playwright,
     ):
-        product.manage("shell", "-v", "0", "-c", CATALOGUE)
+        product.tell(CATALOGUE)
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         yield Studio(product, browser, out)
         browser.close()

@@ -20,6 +20,8 @@ import docker
 
 from tests import recording
 
+from .teller import Teller
+
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "correct horse battery"  # of everybody in the cast
 CAST = f"""
@@ -69,6 +71,7 @@ class Product:
             **environment,
         }
         self.process: subprocess.Popen[bytes] | None = None
+        self._teller: Teller | None = None
 
     def manage(self, *arguments: str) -> str:
         """What ``manage.py`` prints; raises CalledProcessError."""
@@ -77,6 +80,11 @@ class Product:
             cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True,
         )  # fmt: skip
         return done.stdout
+
+    def tell(self, code: str) -> str:
+        """What this code prints, run as `manage.py shell -c` does; raises CalledProcessError."""
+        self._teller = self._teller or Teller(self.environment)
+        return self._teller.run(code)
 
     def start(self) -> None:
         """Serve, and wait until it answers. Raises RuntimeError with the end of its log."""
@@ -104,6 +112,9 @@ class Product:
 
     def stop(self) -> None:
         """End web and loop, as Ctrl-C does."""
+        if self._teller is not None:
+            self._teller.close()
+            self._teller = None
         if self.process is None or self.process.poll() is not None:
             return
         os.killpg(self.process.pid, signal.SIGINT)
@@ -162,7 +173,7 @@ def prepare(product: Product) -> None:
         (product.data / name).write_bytes(content)
     product.manage("bootstrap")
     if not kept:
-        product.manage("shell", "-v", "0", "-c", CAST)
+        product.tell(CAST)
         kept.update({one.name: one.read_bytes() for one in product.data.iterdir() if one.is_file()})
 
 

@@ -31,7 +31,7 @@ user.user_permissions.set(Permission.objects.filter(codename__in=wanted))
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """An install with somebody who may read the trail and see recordings, and nothing else."""
     with running(tmp_path_factory.mktemp("product"), SANDBOX_RECORDING="optional") as made:
-        made.manage("shell", "-v", "0", "-c", AUDITOR)
+        made.tell(AUDITOR)
         yield made
 
 

@@ -50,7 +50,7 @@ class Class:
 
     def __init__(self, product: Product, visit: Callable[..., Page], tag: str) -> None:
         self.product, self.visit = product, visit
-        self.pk = product.manage("shell", "-v", "0", "-c", SEED % {"tag": tag}).strip()
+        self.pk = product.tell(SEED % {"tag": tag}).strip()
         self.page = visit(f"eva-{tag}")
 
     def apply(self, text: str) -> None:
@@ -67,7 +67,7 @@ class Class:
         return self.page.get_by_role("textbox", name="Personal link").input_value()
 
     def open_lab(self) -> None:
-        self.product.manage("shell", "-v", "0", "-c", OPEN % self.pk)
+        self.product.tell(OPEN % self.pk)
 
 
 @pytest.fixture

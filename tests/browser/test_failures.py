@@ -21,9 +21,9 @@ def broken_image(product: Product) -> Iterator[None]:
     """An image in the catalogue that no registry has."""
     one = f"Image.objects.{{}}(reference={REFERENCE!r}"
     start = "from sandboxes.models import Image, Sandbox; "
-    product.manage("shell", "-v", "0", "-c", start + one.format("create") + ", title='Database lab')")
+    product.tell(start + one.format("create") + ", title='Database lab')")
     yield
-    product.manage("shell", "-v", "0", "-c", start + one.format("filter") + ").update(enabled=False)")
+    product.tell(start + one.format("filter") + ").update(enabled=False)")
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ pytestmark = pytest.mark.usefixtures("nowhere")
 @pytest.fixture(scope="module")
 def nowhere(product: Product) -> Iterator[None]:
     """An image with limits of its own that no registry has."""
-    product.manage("shell", "-v", "0", "-c", ADD)
+    product.tell(ADD)
     yield
-    product.manage("shell", "-v", "0", "-c", DROP)
+    product.tell(DROP)
 
 
 def test_a_pull_begun_elsewhere_shows_by_itself(visit: Callable[..., Page]) -> None:

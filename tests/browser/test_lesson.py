@@ -41,7 +41,7 @@ class Lesson:
 
     def __init__(self, product: Product, visit: Callable[..., Page]) -> None:
         self.visit = visit
-        self.course = f"/courses/{product.manage('shell', '-v', '0', '-c', SEED).strip()}/"
+        self.course = f"/courses/{product.tell(SEED).strip()}/"
         self.eva = visit("eva")
 
     def enroll(self) -> None:

@@ -29,17 +29,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def always(product: Product, keystrokes: bool = False, policy: str = "always") -> None:
     """From now on launches from the starter image are recorded."""
     columns = f"recording={policy!r}, recording_keystrokes={keystrokes}"
-    product.manage(
-        "shell", "-v", "0", "-c", f"from sandboxes.models import *; Image.objects.update({columns})"
-    )
+    product.tell(f"from sandboxes.models import *; Image.objects.update({columns})")
 
 
 def trail(product: Product, action: str) -> list[str]:
     """Who did it, in order."""
     query = f"Event.objects.filter(action={action!r}).order_by('id').values_list('actor_name', flat=True)"
-    return product.manage(
-        "shell", "-v", "0", "-c", f"from sandboxes.models import *; print(*{query})"
-    ).split()
+    return product.tell(f"from sandboxes.models import *; print(*{query})").split()
 
 
 @pytest.fixture

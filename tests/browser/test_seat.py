@@ -35,7 +35,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 
 def tell(product: Product, code: str) -> str:
-    return product.manage("shell", "-v", "0", "-c", code).strip()
+    return product.tell(code).strip()
 
 
 def take_seat(page: Page, lab: str) -> Room:

@@ -56,7 +56,7 @@ def test_a_shell_that_did_not_outlast_the_gap_is_told_as_lost(
     mine = f"sandbox='{room.terminal.get_attribute('sandbox')}', ended_at=None"
     ended = f"from sandboxes.models import Terminal; print(Terminal.objects.filter({mine}).count())"
     wait_for(
-        lambda: product.manage("shell", "-v", "0", "-c", ended).strip() == "0",
+        lambda: product.tell(ended).strip() == "0",
         "the shell was not ended",
         page=room.page,
     )

@@ -22,7 +22,7 @@ Sandbox.objects.filter(pk={pk!r}).update(
 
 def warn(product: Product, sandbox_id: str) -> None:
     """As the loop does after 55 minutes of an hour."""
-    product.manage("shell", "-v", "0", "-c", WARNED.format(pk=sandbox_id))
+    product.tell(WARNED.format(pk=sandbox_id))
 
 
 def test_it_is_warned_on_list_and_page_and_one_click_keeps_it(

@@ -66,7 +66,7 @@ class Classroom:
 
     def __init__(self, product: Product, visit: Callable[..., Page]) -> None:
         self.product, self.visit = product, visit
-        self.lab, *self.seats = product.manage("shell", "-v", "0", "-c", SEED % {"students": 2}).split()
+        self.lab, *self.seats = product.tell(SEED % {"students": 2}).split()
 
     def wall(self, name: str = "ines") -> Page:
         page = self.visit(name)
@@ -100,7 +100,7 @@ def text(page: Page) -> str:
 def classroom(product: Product, visit: Callable[..., Page]) -> Iterator[Classroom]:
     made = Classroom(product, visit)
     yield made
-    product.manage("shell", "-v", "0", "-c", CLOSE % made.lab)
+    product.tell(CLOSE % made.lab)
 
 
 def test_the_wall_shows_what_two_students_type_and_how_loaded_they_are(classroom):
@@ -154,7 +154,7 @@ def test_a_latecomers_tile_appears_and_who_is_ticked_stays_ticked(classroom):
     wall = classroom.wall()
     wall.locator(f"#tile-{classroom.seats[1]} .tick").click()
     expect(wall.get_by_text("1 ticked")).to_be_visible()
-    classroom.product.manage("shell", "-v", "0", "-c", LATE % classroom.lab)
+    classroom.product.tell(LATE % classroom.lab)
     expect(wall.locator(".tile")).to_have_count(3, timeout=15_000)
     expect(wall.locator(f"#tile-{classroom.seats[1]} [name=seat]")).to_be_checked()
     stays_in_its_frame(wall)
@@ -196,10 +196,10 @@ def test_a_wall_that_stays_open_says_that_its_lab_is_over_and_offers_no_more(cla
     later = "from sandboxes.labs.models import Lab; from datetime import timedelta; "
     later += "lab = Lab.objects.get(pk=%r); lab.closes_at += timedelta(minutes=7); lab.save()"
     before = wall.locator("#wall-told time").get_attribute("datetime")
-    classroom.product.manage("shell", "-v", "0", "-c", later % classroom.lab)
+    classroom.product.tell(later % classroom.lab)
     expect(wall.locator("#wall-told time")).not_to_have_attribute("datetime", before, timeout=15_000)
     expect(wall.get_by_label("Message", exact=True)).to_have_value("Not sent yet")
-    classroom.product.manage("shell", "-v", "0", "-c", CLOSE % classroom.lab)
+    classroom.product.tell(CLOSE % classroom.lab)
     expect(wall.locator("#wall-told .badge")).to_have_text("closed", timeout=60_000)
     expect(wall.locator("#toasts")).to_contain_text("Nothing can be sent or run here any more.")
     expect(wall.locator("#many, .tick")).to_have_count(0)

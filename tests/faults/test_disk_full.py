@@ -80,7 +80,7 @@ def test_with_the_engines_disk_full_nothing_is_made_and_cleaning_goes_on(
     before = statuses(house.product)
     with full(private_engine.data):
         assert wait_until(lambda: "The server's disk is nearly full" in launched(house, "no-room")[1])
-        house.product.manage("shell", "-v", "0", "-c", OVER.format(pk=over))
+        house.product.tell(OVER.format(pk=over))
         act(house.alice, spare, "remove")
         settled(house.product, {over: "removed", spare: "removed"}, AFTER)
         act(house.alice, house.stopped, "start")

@@ -122,7 +122,7 @@ async def test_however_a_terminal_is_left_nothing_of_it_stays(
         await left.by("tab", lambda: None)  # from when the last one is closed
         await left.by("client", client.kill)
         await left.by("signed out", other.post, "/sign-out/")
-        await left.by("expired", product.manage, "shell", "-v", "0", "-c", EXPIRE % seats["expired"])
+        await left.by("expired", product.tell, EXPIRE % seats["expired"])
         await asyncio.to_thread(left.watch)
         await left.by("paused", resume, alice, seats["paused"])
         await asyncio.to_thread(left.watch)

@@ -46,8 +46,7 @@ def ends(product: Product) -> dict[str, float]:
 
 def launch(product: Product, lifetimes: list[int]) -> None:
     """One for each."""
-    product.manage(
-        "shell", "-v", "0", "-c",
+    product.tell(
         "from sandboxes.lifecycle import actions, audit\n"
         "from sandboxes.models import Image, User\n"
         "owner, image = User.objects.get(username='alice'), Image.objects.get(title='Starter')\n"

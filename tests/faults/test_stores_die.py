@@ -189,5 +189,5 @@ for _ in range(200):
 ends = Event.objects.exclude(outcome="requested").filter(operation__in=taken)
 print(json.dumps({{"lost": len(taken) - rows.count(), "without an outcome": len(taken) - ends.count()}}))
 """
-    answer: dict[str, int] = json.loads(product.manage("shell", "-v", "0", "-c", code))
+    answer: dict[str, int] = json.loads(product.tell(code))
     return answer

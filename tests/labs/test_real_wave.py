@@ -138,7 +138,7 @@ def test_a_class_that_closes_is_saved_whole(
         argv = ["sh", "-c", f"echo {one['id']} > mine.txt; head -c 3000000 /dev/urandom > large"]
         assert product.container(one["sandbox_id"]).exec_run(argv).exit_code == 0
     begin = time.monotonic()
-    product.manage("shell", "-v", "0", "-c", CLOSE)
+    product.tell(CLOSE)
     if fault is not None:
         until(product, lambda now: now["closed"] >= 1)
         fault(product, cut_wire)

@@ -61,8 +61,7 @@ async def test_a_killed_server_leaves_all_but_the_last_second(product, alice, sa
     assert await eventually(product._answers, 20)
     shown = lambda: "is still being recorded" not in page_of(alice, sandbox, path)  # noqa: E731
     assert await eventually(lambda: asyncio.to_thread(shown), 20)
-    row = product.manage(
-        "shell", "-v", "0", "-c",
+    row = product.tell(
         "from sandboxes.models import *; r = Recording.objects.get(); print(r.ended_reason, r.duration > 2, "
         "Event.objects.filter(action='recording.stop', actor_kind='cleanup').count())",
     )  # fmt: skip
@@ -77,8 +76,7 @@ async def test_a_stopped_server_finishes_its_files(product, alice, sandbox):
     _, events = cast(path)
     assert "the-last-words" in "".join(data for _, code, data in events if code == "o")
     assert events[-1][1:] == ["m", "the server was stopped"]
-    row = product.manage(
-        "shell", "-v", "0", "-c",
+    row = product.tell(
         "from sandboxes.models import *; print(Recording.objects.filter(ended_at=None).count(), "
         "Recording.objects.order_by('-started_at').first().bytes)",
     )  # fmt: skip
