@@ -9,6 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils.html import escape
 
 from sandboxes import cells
 from sandboxes.engine.base import EngineError
@@ -315,6 +316,24 @@ def test_without_a_script_it_goes_back_to_the_same_wall_and_runs_to_their_page(i
     assert told["Location"] == here
     run = client.post(address, {"do": "command", "all": "1", "command": "true", "next": here})
     assert "/runs/" in run["Location"]
+
+
+def test_from_a_run_it_is_one_click_to_the_wall_as_it_was(ines, open_lab):
+    client, address = browser(ines), reverse("to_many", args=[open_lab.pk])
+    here = f"/labs/{open_lab.pk}/wall/?sort=name&section=A%26B"
+    asked = {"do": "command", "all": "1", "command": "true", "next": here}
+    to = client.post(address, asked, **HTMX)["HX-Redirect"]
+    page = client.get(to).content.decode()
+    back = f'href="{escape(here)}"'
+    assert page.count(back) == 2
+    assert f'hx-get="{escape(to)}"' in page, "it is fetched anew while it goes on"
+    run = LabRun.objects.get()
+    LabRunResult.objects.update(done=True, reason="Away.")
+    retried = client.post(reverse("lab_run_retry", args=[open_lab.pk, run.pk]), {"next": here})
+    assert back in client.get(retried["Location"]).content.decode()
+    for other in ("/images/", "//elsewhere.example/", f"/labs/{open_lab.pk}/"):
+        page = client.get(to.partition("?")[0], {"next": other}).content.decode()
+        assert f'href="/labs/{open_lab.pk}/wall/"' in page
 
 
 def test_who_acts_is_who_asked(open_lab, seat, alice):

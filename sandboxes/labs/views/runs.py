@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpResponse
 from django.shortcuts import render, resolve_url
@@ -17,7 +18,7 @@ from sandboxes.labs.models import Lab, LabRun, LabRunResult, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.views.commands import readable
-from sandboxes.views.web import Request, back, origin, private, say, see_other
+from sandboxes.views.web import Request, back, onward, origin, private, say, see_other
 
 SHOWN = 8 * 1024
 """Bytes of each stream that the matrix unfolds; all of it is on the command's own page."""
@@ -58,8 +59,20 @@ def begun(run: LabRun) -> Said:
 
 def opened(request: Request, run: LabRun) -> HttpResponse:
     """The run's own page."""
-    to = resolve_url("lab_run", run.lab_id, run.pk)
+    to = place(request, run)
     return HttpResponseClientRedirect(to) if request.htmx else see_other(to)
+
+
+def place(request: Request, run: LabRun) -> str:
+    """Where the run is shown; from there it goes back to the wall as they had it."""
+    to, wall = resolve_url("lab_run", run.lab_id, run.pk), wall_before(request, run.lab)
+    return f"{to}?{urlencode({'next': wall})}" if "?" in wall else to
+
+
+def wall_before(request: Request, lab: Lab) -> str:
+    """The wall that they come from, with its order and section; else as it begins."""
+    plain, before = resolve_url("wall", lab.pk), onward(request)
+    return before if before.partition("?")[0] == plain else plain
 
 
 def told(request: Request, lab: Lab, level: str, text: str, status: int = 204) -> HttpResponse:
@@ -212,7 +225,7 @@ def run_detail(request: Request, pk: str, number: int) -> HttpResponse:
     context = {
         "run": run, "lab": run.lab, "course": run.lab.course, "rows": rows, "ended": len(ended),
         "good": sum(row.is_good for row in rows), "bad": sum(not row.is_good for row in ended),
-        "may_act": gate.can(request.user, run.lab.course, gate.ACT),
+        "may_act": gate.can(request.user, run.lab.course, gate.ACT), "wall": wall_before(request, run.lab),
     }  # fmt: skip
     part = "#matrix" if request.htmx else ""
     return render(request, f"labs/run.html{part}", context)
@@ -224,7 +237,7 @@ def run_retry(request: Request, pk: str, number: int) -> HttpResponse:
     """Again where it failed."""
     run = get_run(request, pk, number, gate.ACT)
     count = broadcast.retry(run, origin(request))
-    answer = see_other(resolve_url("lab_run", run.lab_id, run.pk))
+    answer = see_other(place(request, run))
     return say(request, answer, "success" if count else "info",
                f"{count} tried again." if count else "Nothing to try again.")  # fmt: skip
 
