@@ -79,3 +79,33 @@ def is_stacked(page: Page) -> bool:
         and min(sheet["width"], terminal["width"]) > 340
         and wide <= 390
     )
+
+
+def places(page: Page) -> list[object]:
+    """Where sheet and terminal are in windows of several widths, and whether what is said covers them."""
+    before, found = page.viewport_size, []
+    for width in (768, 959, 960, 1024, 1280, 1343, 1344, 1920):
+        page.set_viewport_size({"width": width, "height": 800})
+        found.append((width, page.evaluate(PLACES)))
+    assert before
+    page.set_viewport_size(before)
+    return found
+
+
+def begins(page: Page) -> float:
+    """How far down the sheet begins on a phone."""
+    before = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 800})
+    found: float = page.evaluate("document.querySelector('#seat-sheet').getBoundingClientRect().top")
+    assert before
+    page.set_viewport_size(before)
+    return found
+
+
+PLACES = """() => {
+    const box = (name) => document.querySelector(name).getBoundingClientRect();
+    const all = ["#seat-sheet", "#terminal", ".terminal-screen"].map(box);
+    const free = Math.min(...all.map(({ top }) => top)) - box(".seat-watch").bottom;
+    const beyond = document.documentElement.scrollHeight - innerHeight;
+    return [all.map(({ x, y, width, height }) => [x, y, width, height]), free > 0, beyond <= 0];
+}"""

@@ -22,7 +22,9 @@ from tests.browser.seat_deeds import (
     STILL,
     TELL,
     TYPING,
+    begins,
     is_stacked,
+    places,
 )
 
 
@@ -110,10 +112,11 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     lab = tell(product, LAB.format(then=OPEN))
     page, prof = visit("alice"), visit("prof")
     room = take_seat(page, lab)
-    before = places(page)
+    before, on_a_phone = places(page), begins(page)
     prof.goto(f"/sandboxes/{room.terminal.get_attribute('sandbox')}/")
     theirs = Room(prof, "").ready()
     expect(page.locator("[data-watchers]")).to_have_text("prof is looking at your terminal.")
+    assert begins(page) == on_a_phone
     tell(product, ASK.format(lab=lab))
     expect(page.locator("#toasts")).to_contain_text("Prof: Look up, please.")
     expect(page.locator("#seat-watch")).to_contain_text("would like to type")
@@ -128,26 +131,6 @@ def test_staff_who_look_are_named_and_type_only_after_a_yes(
     room.sees("\nfrom-prof")
     page.get_by_role("button", name="End typing").click()
     expect(theirs.terminal).to_contain_text("you only watch")
-
-
-def places(page: Page) -> list[object]:
-    """Where sheet and terminal are in windows of several widths, and whether what is said covers them."""
-    before, found = page.viewport_size, []
-    for width in (960, 1024, 1280, 1343, 1344, 1920):
-        page.set_viewport_size({"width": width, "height": 800})
-        found.append((width, page.evaluate(PLACES)))
-    assert before
-    page.set_viewport_size(before)
-    return found
-
-
-PLACES = """() => {
-    const box = (name) => document.querySelector(name).getBoundingClientRect();
-    const all = ["#seat-sheet", "#terminal", ".terminal-screen"].map(box);
-    const free = Math.min(...all.map(({ top }) => top)) - box(".seat-watch").bottom;
-    const beyond = document.documentElement.scrollHeight - innerHeight;
-    return [all.map(({ x, y, width, height }) => [x, y, width, height]), free > 0, beyond <= 0];
-}"""
 
 
 def test_without_asking_staff_begin_with_a_click_and_either_side_ends_it(

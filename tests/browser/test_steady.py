@@ -74,8 +74,25 @@ def test_a_lost_connection_moves_nothing(room: Room, complaints: Any) -> None:
     expect(told).to_contain_text("No network")
     assert box(room.page.locator("#room-header")) == before
     assert told.evaluate("one => one.getBoundingClientRect().bottom") <= before["y"]
+    nor_does_an_engine_that_is_away(room.page)
     room.page.context.set_offline(False)
     expect(told).to_be_hidden()
+
+
+def nor_does_an_engine_that_is_away(page: Page) -> None:
+    say = "since => import('sandboxes/engine.js').then(({ engine }) => engine(since))"
+    size = page.viewport_size
+    for width in (1280, 800, 400):
+        page.set_viewport_size({"width": width, "height": 800})
+        before = box(page.locator("#room-header"))
+        page.evaluate(say, "2026-11-29T12:00:00Z")
+        banner = page.locator("#engine")
+        expect(banner).to_be_in_viewport(ratio=1)
+        assert box(page.locator("#room-header")) == before, width
+        assert box(banner)["y"] + box(banner)["height"] <= before["y"] + 6, "it covers nothing that is read"
+        page.evaluate(say, None)
+    assert size
+    page.set_viewport_size(size)
 
 
 def box(of: Locator) -> Any:
