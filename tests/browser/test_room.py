@@ -11,6 +11,11 @@ from playwright.sync_api import Page, expect
 from tests.browser.product import Product
 from tests.browser.room import Room, wait_for
 
+UNOFFERED = """() => {
+    for (const one of document.querySelectorAll('form[action*="/resume/"]')) one.remove();
+    return document.querySelector("[data-notice-act]").checkVisibility();
+}"""
+
 
 def test_removed_by_hand_is_seen_within_two_seconds(room: Room, product: Product) -> None:
     product.container(room.id).remove(force=True)
@@ -23,6 +28,10 @@ def test_paused_by_hand_is_seen_and_resumed_by_button(room: Room, product: Produ
     product.container(room.id).pause()
     room.shows("paused", patience=2)
     expect(room.page.locator("#room-timeline")).to_contain_text("paused")
+    room.terminal.evaluate("one => one.toggleAttribute('data-full', true)")
+    expect(room.notice.get_by_role("button", name="Resume")).to_be_visible()
+    assert not room.page.evaluate(UNOFFERED), "it would do nothing"
+    room.page.reload()
     room.press("Resume")
     room.shows("running")
     room.run("echo goes-on")
