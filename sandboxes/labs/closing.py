@@ -9,9 +9,11 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from sandboxes.engine import get_engine
+from sandboxes.engine.base import EngineError, Unreachable
 from sandboxes.lifecycle import actions, audit, transitions, work
 from sandboxes.lifecycle.in_hand import InHand
-from sandboxes.models import Sandbox, Status
+from sandboxes.models import UP, Sandbox, Status
 from sandboxes.units import format_duration
 
 from . import bell, files, hands, opening, seats, trail
@@ -21,6 +23,8 @@ WAVE = work.ASIDE["saves"]
 """Seats that are saved and removed at a time, so that a class that ends holds up none that begins."""
 KEPT = timedelta(days=1)
 """How long a sandbox whose work could not be saved stays, stopped, after its lab."""
+WAKES = {Status.PAUSED: "resume", Status.STOPPED: "start", Status.FAILED: "start"}
+"""How one that has files and does not run is made to run."""
 HERE = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.READY, SeatStatus.FAILED)
 EVERY = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner", "sandbox__image")
 
@@ -237,7 +241,8 @@ def _close(seat: Seat) -> None:
 
 
 def close_seat(seat: Seat) -> bool:
-    """Save and remove one seat; False while the engine is away. Each step may be done again.
+    """Save and remove one seat; False while the engine is away, or somebody else's act is under way with its
+    sandbox. Each step may be done again.
 
     Steps: 1. mark 2. save 3. remove 4. closed.
     """
@@ -249,10 +254,8 @@ def close_seat(seat: Seat) -> bool:
     if seat.sandbox is not None and seat.sandbox.status == Status.REMOVED and not is_told:
         files.note(seat, files.why_not(seat.sandbox, "Its sandbox had been removed before."))
     elif seat.sandbox is not None and seat.sandbox.status != Status.REMOVED:
-        if not is_told:
-            _wake(seat.sandbox)
-            if not files.save_workspace(seat, seat.sandbox):
-                return False
+        if not is_told and not (_wake(seat.sandbox) and files.save_workspace(seat, seat.sandbox)):
+            return False
         _let_go(seat, seat.sandbox)
     _let_down(seat)
     seats.change(seat, SeatStatus.SAVING, SeatStatus.CLOSED)
@@ -267,25 +270,48 @@ def _let_down(seat: Seat) -> None:
 
 
 def _let_go(seat: Seat, sandbox: Sandbox) -> None:
-    """Remove it; where the work could not be saved, only stop it and keep it for a while."""
-    if seat.saved_reason and sandbox.status == Status.STOPPED:
-        return  # it could not be woken; it stays until its time is over
-    if not seat.saved_reason or sandbox.status != Status.RUNNING:
+    """Remove it; where the work is in it and could not be saved, only stop it and keep it for a while.
+
+    A strict one has its files in memory, and is paused.
+    """
+    if not seat.saved_reason or not sandbox.native_id or sandbox.started_at is None:
         actions.remove(sandbox, by=audit.PROVISION, wait=None, reason="the lab was closed")
         return
+    _keep(sandbox)
+    if sandbox.status in UP:
+        actions.act(sandbox, "pause" if sandbox.is_strict else "stop", audit.PROVISION, wait=None)
+
+
+def _keep(sandbox: Sandbox) -> None:
     until = timezone.now() + KEPT
     facts = {"until": until.isoformat(timespec="seconds")}
     transitions.amend(
         sandbox, "extend", audit.PROVISION, where=Q(expires_at__lt=until), facts=facts, expires_at=until
     )
-    actions.stop(sandbox, by=audit.PROVISION, wait=None)
 
 
-def _wake(sandbox: Sandbox) -> None:
-    """What stands still cannot be read: who closes while all eyes are up loses nobody's work."""
-    action = {Status.PAUSED: "resume", Status.STOPPED: "start"}.get(Status(sandbox.status))
-    if action:
-        actions.act(sandbox, action, audit.PROVISION, wait=None)
+def _wake(sandbox: Sandbox) -> bool:
+    """What stands still cannot be read: who closes while all eyes are up loses nobody's work.
+
+    False where another act is under way, or the engine is away: then it is tried again.
+    """
+    action = WAKES.get(Status(sandbox.status)) if sandbox.native_id else None
+    try:
+        if action:
+            _rouse(sandbox, action)
+    except EngineError as error:
+        return not isinstance(error, Unreachable)
+    return not sandbox.pending or sandbox.started_at is None
+
+
+def _rouse(sandbox: Sandbox, action: str) -> None:
+    """Raises EngineError where its container is gone (one that failed would be launched anew, and empty), or
+    where the engine does not answer."""
+    get_engine().inspect(sandbox.native_id)
+    if action == "start":
+        _keep(sandbox)  # one that does not start has failed, and is not given more time then
+    if not actions.act(sandbox, action, audit.PROVISION, wait=None).done:
+        get_engine().inspect(sandbox.native_id)
 
 
 def _finish(lab: Lab) -> None:

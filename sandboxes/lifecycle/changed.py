@@ -1,7 +1,8 @@
 """Stops what another hand has given other limits or networks than its record demands.
 
 A few are looked at each round, all in turn; the engine's own word that limits were changed leads to a look
-at once. Its files stay. It starts again when what was changed is put back.
+at once. Its files stay: a strict one has them in memory, and is paused. It starts again when what was
+changed is put back.
 """
 
 from __future__ import annotations
@@ -43,12 +44,14 @@ _turns = Turns()
 def watch() -> int:
     """Look at the next few; how many are being stopped. Raises Unreachable."""
     rows = Sandbox.objects.up().filter(pending="").exclude(native_id="")
-    old = rows.exclude(started_at__gt=timezone.now() - YOUNG)
+    now = timezone.now()
+    old = rows.exclude(started_at__range=(now - YOUNG, now))
     return sum(look(row) for row in rows.filter(pk__in=_turns.take(list(old.values_list("pk", flat=True)))))
 
 
 def look(row: Sandbox) -> bool:
     """Whether it is being stopped, because it was changed. What cannot be told of one now is told later."""
+    act = "pause" if row.is_strict else "stop"
     try:
         why = demand.reason(row)
     except Unreachable:
@@ -56,4 +59,4 @@ def look(row: Sandbox) -> bool:
     except EngineError:
         return False
     same = Q(native_id=row.native_id)
-    return bool(why) and actions.begin(row, "stop", audit.CLEANUP, reason=why, where=same) is not None
+    return bool(why) and actions.begin(row, act, audit.CLEANUP, reason=why, where=same) is not None

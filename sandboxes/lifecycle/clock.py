@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from sandboxes.models import Lease, Sandbox
+from sandboxes.models import Brake, Lease, Sandbox
 
 from . import audit, process
 
@@ -60,6 +60,8 @@ class Clock:
                 return True
             moved = move_ends(jump)
             look_alive()
+            if jump < 0:
+                put_back()
             reason = f"the clock jumped by {jump:.0f} s"
             audit.record("cleanup.clock", audit.CLEANUP, reason=reason, detail={"moved": moved})
         return False
@@ -96,3 +98,11 @@ def look_alive() -> None:
     until = now + timedelta(seconds=settings.SANDBOX_LEASE)
     Lease.objects.filter(name__startswith="process:").update(until=until)
     Sandbox.objects.exclude(pending="").update(pending_since=now)
+
+
+def put_back() -> None:
+    """What is on record of a time that is to come again happened by now; counts that it bounds begin anew."""
+    now = timezone.now()
+    for name in ("created_at", "changed_at", "started_at", "used_at", "idle_warned_at"):
+        Sandbox.objects.filter(**{f"{name}__gt": now}).update(**{name: now})
+    Brake.objects.filter(until__gt=now).delete()

@@ -46,12 +46,12 @@ class Seen:
 
     @property
     def is_fresh(self) -> bool:
-        return self.age is not None and self.age < FRESH
+        return self.age is not None and abs(self.age) < FRESH
 
     @property
     def is_current(self) -> bool:
         """Whether it is as young as the loop keeps it: good to tell people of, not to start anything."""
-        return self.age is not None and self.age < (BUSY if somebody_is_on() else LATE)
+        return self.age is not None and abs(self.age) < (BUSY if somebody_is_on() else LATE)
 
     @property
     def age(self) -> timedelta | None:
@@ -103,14 +103,18 @@ _asked = Question(_look)
 def again() -> None:
     """For the loop: look at its start and now and then, and every minute while somebody is on the network.
 
-    Where the risk was accepted and nobody is, it is not looked at.
+    Where the risk was accepted and nobody is, it is not looked at. Raises Unreachable: the next round looks.
     """
     if somebody_is_on():
         is_due = not seen().is_fresh
     else:
         is_due = not settings.SANDBOX_ACCEPT_UNGUARDED_NETWORK and _quiet.is_due()
-    if is_due:
-        look()
+    try:
+        if is_due:
+            look()
+    except Unreachable:
+        _quiet.again()
+        raise
 
 
 _quiet = Every(QUIET)

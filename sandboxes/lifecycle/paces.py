@@ -19,6 +19,10 @@ class Every:
         self._next = now + self._seconds
         return True
 
+    def again(self) -> None:
+        """What was due came to nothing: it is due at once."""
+        self._next = 0.0
+
 
 class Tries:
     """What failed is tried again after 10 s, 20 s ... at most 5 min, so that the trail stays readable."""

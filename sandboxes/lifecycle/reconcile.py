@@ -33,6 +33,8 @@ WORDS = {
 }
 """What is on record when a sandbox was found to have come to that status by another hand."""
 
+AHEAD = timedelta(seconds=60)
+"""So far another host's clock may be before ours."""
 
 losing = Doubt("have lost their container")
 
@@ -69,7 +71,7 @@ def before_serving() -> Counter[str]:
 
 def _put_right(row: Sandbox | None, state: ContainerState, at: datetime, beat: Callable[[], Any]) -> str:
     """What was done about a container: accepted, orphan or nothing ("")."""
-    if row is not None and (row.pending or row.changed_at >= at or row.status == Status.QUEUED):
+    if row is not None and (row.pending or _is_newer(row, at) or row.status == Status.QUEUED):
         return ""
     if row is not None and row.native_id == state.native_id and row.status not in ENDED:
         return "accepted" if differs(row, state) and _accept(row) else ""
@@ -115,9 +117,17 @@ def reason_for(row: Sandbox, status: Status, state: ContainerState, by_hand: boo
 
 def _is_old(state: ContainerState, at: datetime) -> bool:
     """Whether a container has been there for the grace period, as far as is known."""
-    return state.created_at is None or state.created_at <= at - timedelta(
-        seconds=settings.SANDBOX_ORPHAN_GRACE
-    )
+    return state.created_at is None or _is_past_grace(state.created_at, at)
+
+
+def _is_newer(row: Sandbox, at: datetime) -> bool:
+    """Whether it changed since; a time far to come was written by a clock that has been put back."""
+    return at <= row.changed_at <= timezone.now() + AHEAD
+
+
+def _is_past_grace(since: datetime, at: datetime) -> bool:
+    grace = timedelta(seconds=settings.SANDBOX_ORPHAN_GRACE)
+    return not at - grace < since <= timezone.now() + AHEAD
 
 
 def _remove_orphan(state: ContainerState, row: Sandbox | None) -> str:
@@ -139,8 +149,8 @@ def _is_missing(row: Sandbox, here: set[str]) -> bool:
 
 def _is_lost(row: Sandbox, at: datetime) -> bool:
     """Whether a row without a container has lost it: an old one, at rest, and the engine says so again."""
-    old = row.created_at <= at - timedelta(seconds=settings.SANDBOX_ORPHAN_GRACE)
-    if row.pending or row.changed_at >= at or row.status in (Status.QUEUED, Status.FAILED) or not old:
+    old = _is_past_grace(row.created_at, at)
+    if row.pending or _is_newer(row, at) or row.status in (Status.QUEUED, Status.FAILED) or not old:
         return False
     try:
         get_engine().inspect(row.native_id)

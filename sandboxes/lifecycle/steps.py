@@ -150,10 +150,11 @@ def _running(mine: Claim, now: datetime, **columns: Any) -> bool:
 
 def _pause(mine: Claim) -> Ending:
     get_engine().pause(mine.sandbox.native_id)
-    return endings.settled(mine, f"{mine.sandbox.name} is paused.", Status.PAUSED)
+    return endings.settled(mine, f"{mine.sandbox.name} is paused.", Status.PAUSED, reason=mine.reason)
 
 
 def _resume(mine: Claim) -> Ending:
+    demand.ensure(mine.sandbox)
     get_engine().resume(mine.sandbox.native_id)
     return endings.settled(mine, f"{mine.sandbox.name} is running again.", Status.RUNNING)
 
@@ -167,7 +168,7 @@ def _restart(mine: Claim) -> Ending:
     except Unreachable:
         raise
     except EngineError as error:
-        return endings.as_before(mine, error)
+        return _not_restarted(mine, error)
     if not (mine.previous and _is_up(native_id)):
         get_engine().stop(native_id, settings.SANDBOX_STOP_GRACE)
     if not transitions.still_ours(mine):
@@ -182,6 +183,12 @@ def _restart(mine: Claim) -> Ending:
     if not _running(mine, timezone.now()):
         return endings.lost(mine)
     return Ending(f"{mine.sandbox.name} was restarted.")
+
+
+def _not_restarted(mine: Claim, error: EngineError) -> Ending:
+    """It may not start, so it runs on; unless whoever died with it had stopped it already."""
+    is_down = mine.previous and not _is_up(mine.sandbox.native_id)
+    return (endings.failed if is_down else endings.as_before)(mine, error)
 
 
 def _is_up(native_id: str) -> bool:

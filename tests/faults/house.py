@@ -30,10 +30,10 @@ class House:
 
     def arrange(self) -> None:
         """As it was before the last fault."""
-        for pk in (self.busy, self.paused):
-            if statuses(self.product)[pk] == "stopped":
-                act(self.alice, pk, "start")
-        settled(self.product, {self.busy: "running"}, 60)
+        down = [pk for pk in (self.busy, self.paused) if statuses(self.product)[pk] == "stopped"]
+        for pk in down:
+            act(self.alice, pk, "start")
+        settled(self.product, dict.fromkeys([self.busy, *down], "running"), 60)
         if statuses(self.product)[self.paused] == "running":
             act(self.alice, self.paused, "pause")
         settled(self.product, {self.paused: "paused"}, 60)

@@ -13,7 +13,20 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from sandboxes.lifecycle import cleanup, clock, invariants, process, terminals, transitions
+from sandboxes.engine.base import Reach
+from sandboxes.lifecycle import (
+    brakes,
+    changed,
+    cleanup,
+    clock,
+    guard,
+    idle,
+    invariants,
+    process,
+    terminals,
+    transitions,
+)
+from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Event, Lease, Sandbox, Status, Terminal
 from tests.lifecycle.helpers import ALICE, counted
 
@@ -152,6 +165,70 @@ def test_a_dead_process_is_not_alive_for_ever_when_the_clock_goes_back(
     host.passed += 11
     process.renew()
     assert one_round() == {"redone": 1}
+
+
+# -- what the loop finds afterwards ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, -DAY])
+@pytest.mark.parametrize("what", ["ended", "gone", "changed", "orphan"])
+def test_what_happens_after_a_jump_is_found_as_soon_as_ever(
+    host: Host, one_round: Any, launch: Any, engine: Any, monkeypatch: Any, jump: float, what: str
+) -> None:
+    """Times on record that are still to come say nothing about what is newer than what."""
+    monkeypatch.setattr(changed, "_turns", changed.Turns())
+    one = launch(lifetime=4 * 3600)
+    one_round()
+    host.wall += jump
+    one_round()
+    if what == "ended":
+        engine.stop(one.native_id)
+    elif what == "gone":
+        engine.remove(one.native_id)
+    elif what == "changed":
+        engine.changed[one.native_id] = ["memory"]
+    else:
+        Sandbox.objects.all().delete()
+    host.passed += 61
+    process.renew()
+    one_round()
+    found = {str(status) for status in Sandbox.objects.filter(pk=one.pk).values_list("status", flat=True)}
+    assert found == {"gone": {"removed"}, "orphan": set()}.get(what, {"stopped"})
+    assert bool(engine.containers) == (what in ("ended", "changed"))
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, -DAY])
+def test_a_guard_that_was_seen_before_a_jump_is_looked_at_again(
+    host: Host, one_round: Any, launch: Any, engine: Any, jump: float
+) -> None:
+    launch(network="internet")
+    host.wall += jump
+    one_round()
+    host.passed += 61
+    process.renew()
+    engine.reached = Reach(True, False)
+    assert not guard.seen().is_fresh
+    with pytest.raises(Refused):
+        launch(network="internet")
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, -DAY])
+def test_what_was_counted_before_a_jump_is_over_when_it_would_have_been(
+    host: Host, one_round: Any, launch: Any, settings: Any, jump: float
+) -> None:
+    """Launches in ten minutes, wrong passwords, and how long nobody has used it."""
+    settings.SANDBOX_QUOTA_CREATES = 2
+    one, _ = launch(lifetime=4 * 3600, idle=3600), launch()
+    brakes.add("sign in", 600)
+    one_round()
+    host.wall += jump
+    one_round()
+    host.passed += 1200
+    process.renew()
+    one.refresh_from_db()
+    assert brakes.known("sign in") == 0
+    assert idle.told(one).is_unused
+    launch()
 
 
 # -- several loops ----------------------------------------------------------------------------------

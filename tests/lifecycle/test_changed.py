@@ -144,3 +144,18 @@ def test_a_network_that_somebody_gave_it_on_the_real_engine(launch):
     assert cleanup.run_round().counts["changed"] == 1
     assert wait_until(lambda: Sandbox.objects.get().status == Status.STOPPED, 30)
     assert Sandbox.objects.get(pk=one.pk).status_reason == "changed outside Sandboxes: networks"
+
+
+def test_a_strict_one_is_paused_for_it_has_its_files_in_memory(running, engine):
+    Sandbox.objects.update(isolation="strict")
+    let_age()
+    change(engine, running)
+    assert counted(cleanup.run_round()) == {"changed": 1}
+    running.refresh_from_db()
+    assert (running.status, running.status_reason) == (Status.PAUSED, WHY)
+    assert counted(cleanup.run_round()) == {}
+    assert not actions.resume(running, by=ALICE, wait=None).done
+    assert (running.status, container_status(engine, running)) == (Status.PAUSED, ContainerStatus.PAUSED)
+    engine.changed.clear()
+    assert actions.resume(running, by=ALICE, wait=None).done
+    assert running.status == Status.RUNNING

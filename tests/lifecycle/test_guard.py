@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from sandboxes.engine.base import EngineError, Reach, Unreachable
-from sandboxes.lifecycle import actions, cleanup, guard
+from sandboxes.engine.base import EngineError, Reach, TimedOut, Unreachable
+from sandboxes.lifecycle import actions, cleanup, guard, transitions
+from sandboxes.lifecycle.paces import Every
 from sandboxes.models import Event, Lease, Sandbox, Status
 from tests.lifecycle.helpers import ALICE, change
 
@@ -184,3 +185,27 @@ def test_one_that_runs_is_left_alone_when_the_guard_goes(launch, engine):
     let_age()
     cleanup.run_round()
     assert change(sandbox).status == Status.RUNNING
+
+
+def test_a_restart_that_was_cut_off_half_way_and_may_not_go_on_is_not_told_as_running(launch, engine):
+    one = launch(network="internet")
+    transitions.claim(one, "restart", ALICE)
+    engine.stop(one.native_id)
+    Sandbox.objects.update(claimed_by="dead")
+    Lease.objects.filter(name=guard.NAME).delete()
+    engine.reached = OPEN
+    cleanup.run_round()
+    one.refresh_from_db()
+    assert (one.status, one.status_reason[: len(guard.SHUT)]) == (Status.FAILED, guard.SHUT)
+    assert not Event.objects.filter(action="engine.exit").exists()
+
+
+def test_an_engine_that_did_not_answer_once_is_asked_again_in_the_next_round(engine, monkeypatch):
+    monkeypatch.setattr(guard, "_quiet", Every(guard.QUIET))
+    engine.fail["reach"] = TimedOut("It did not answer in time.")
+    cleanup.run_round()
+    assert guard.seen().guarded is None
+    engine.fail.clear()
+    cleanup.run_round()
+    assert guard.seen().guarded
+    assert [name for name, _ in engine.calls].count("reach") == 2
