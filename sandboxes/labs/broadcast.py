@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Command, CommandStatus, Status, User
 from sandboxes.units import format_size
 
-from . import acting, bell, files, opening, trail
+from . import acting, bell, files, gate, opening, trail
 from .acting import BEGUN
 from .models import Lab, LabRun, LabRunResult, LabStatus, Message, Seat, SeatStatus
 
@@ -188,8 +188,20 @@ def go_on() -> bool:
     under_way = list(open_rows.filter(Q(command__isnull=False) | Q(reason__startswith=BEGUN)))
     still = [one for one in under_way if not _settle(one)]
     fresh = open_rows.filter(command=None, reason="").order_by("id")
-    began = [one for one in fresh[: max(AT_ONCE - len(still), 0)] if _begin(one)]
+    began = [one for some in _next(fresh, still) for one in some if _begin(one)]
     return bool(still or began)
+
+
+def _next(fresh: QuerySet[LabRunResult], still: list[LabRunResult]) -> Iterator[QuerySet[LabRunResult]]:
+    """Who is next of each kind by itself: "eyes up" waits for no command to end, nor do one person's
+    commands for another's."""
+    acts = sum(bool(one.run.action) for one in still)
+    yield fresh.exclude(run__action="")[: max(AT_ONCE - acts, 0)]
+    yield fresh.exclude(run__file_name="")[:AT_ONCE]
+    commands = fresh.exclude(run__text="")
+    names = set(commands.order_by().values_list("run__by_name", flat=True).distinct())
+    full = [user.username for user in User.objects.filter(username__in=names) if _is_full(user)]
+    yield commands.exclude(run__by_name__in=full)[: max(AT_ONCE - len(still) + acts, 0)]
 
 
 def _begin(result: LabRunResult) -> bool:
@@ -208,6 +220,8 @@ def _do(result: LabRunResult) -> None:
     run, sandbox = result.run, result.seat.sandbox
     if run.lab.status != LabStatus.OPEN:
         return acting.end(result, "The lab was over.")
+    if gone := _may_no_more(run):
+        return acting.end(result, gone)
     if sandbox is None or sandbox.status == Status.REMOVED:
         return acting.end(result, "There is no sandbox at present.")
     if run.file_name:
@@ -219,6 +233,13 @@ def _do(result: LabRunResult) -> None:
     if run.action:
         return acting.begin(result, sandbox)
     return _run(result)
+
+
+def _may_no_more(run: LabRun) -> str:
+    """Why what is left of a run does not happen: whoever pressed the button may not do so any more."""
+    user = User.objects.filter(username=run.by_name).first()
+    may = user is None or gate.can(user, run.lab.course, gate.ACT)
+    return "" if may else f"{run.by_name} may not act in this course any more."
 
 
 def _put(run: LabRun, sandbox: Any) -> str:

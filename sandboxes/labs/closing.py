@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,8 +31,8 @@ EVERY = ("lab__course", "lab__version", "enrollment__user", "sandbox__owner", "s
 
 _in_hand = InHand("saves")
 """Seats that are being closed."""
-_put_off: set[str] = set()
-"""Seats of which the last try came to nothing: the engine was away."""
+_put_off: dict[str, float] = {}
+"""Seats of which the last try came to nothing, and when: the engine was away, or did not answer."""
 
 
 # -- warn ---------------------------------------------------------------------------------------
@@ -175,7 +176,7 @@ def close_due() -> None:
     ):
         latest = max((seat.extra for seat in lab.seats.all()), default=0)
         if lab.closes_at + seats.timedelta(seconds=latest) <= timezone.now():
-            opening.close_lab(lab, audit.PROVISION, reason="its time was over")
+            opening.close_lab(lab, audit.PROVISION, reason="its time was over", latest=latest)
         else:
             _close_over(lab)
 
@@ -189,13 +190,15 @@ def _close_over(lab: Lab) -> None:
 def go_on() -> bool:
     """Go on with labs that are being closed; whether more is to be done as soon as that is through."""
     begun: set[str] = set()
-    for lab in Lab.objects.filter(status=LabStatus.CLOSING).select_related("course", "version"):
-        left = lab.seats.exclude(status=SeatStatus.CLOSED)
+    labs = list(Lab.objects.filter(status=LabStatus.CLOSING).select_related("course"))
+    left = Seat.objects.filter(lab__in=labs).exclude(status=SeatStatus.CLOSED)
+    if labs:
         begun |= _close_some(left)
-        if not left.exists():
+    for lab in labs:
+        if not left.filter(lab=lab).exists():
             _finish(lab)
     begun |= _save_again()
-    return bool((begun | _in_hand.keys()) - _put_off)
+    return bool((begun | _in_hand.keys()) - set(_put_off))
 
 
 def is_busy() -> bool:
@@ -224,12 +227,16 @@ def _save_again() -> set[str]:
 
 
 def _close_some(rows: QuerySet[Seat]) -> set[str]:
-    """Have threads close some of these, WAVE of all labs at a time, none by two; those that were begun."""
+    """Have threads close some of these, WAVE of all labs at a time, none by two; those that were begun.
+
+    What came to nothing comes last, the latest at the very end: it holds up nobody who can be saved.
+    """
     busy = _in_hand.keys()
-    some = rows.exclude(pk__in=busy).select_related(*EVERY)[: max(WAVE - len(busy), 0)]
-    for seat in some:
+    pks = rows.exclude(pk__in=busy).values_list("pk", flat=True)
+    some = sorted(pks, key=lambda pk: _put_off.get(pk, 0.0))[: max(WAVE - len(busy), 0)]
+    for seat in rows.filter(pk__in=some).select_related(*EVERY):
         _in_hand.begin(seat.pk, _close, seat)
-    return {seat.pk for seat in some}
+    return set(some)
 
 
 def _close(seat: Seat) -> None:
@@ -237,7 +244,9 @@ def _close(seat: Seat) -> None:
     try:
         is_through = close_seat(seat)
     finally:
-        (_put_off.discard if is_through else _put_off.add)(seat.pk)
+        _put_off.pop(seat.pk, None)
+        if not is_through:
+            _put_off[seat.pk] = time.monotonic()
 
 
 def close_seat(seat: Seat) -> bool:
@@ -246,9 +255,7 @@ def close_seat(seat: Seat) -> bool:
 
     Steps: 1. mark 2. save 3. remove 4. closed.
     """
-    if seat.status != SeatStatus.SAVING and not seats.change(
-        seat, SeatStatus(seat.status), SeatStatus.SAVING
-    ):
+    if seat.status != SeatStatus.SAVING and not _mark(seat):
         return True
     is_told = seat.saved_at is not None or seat.saved_reason
     if seat.sandbox is not None and seat.sandbox.status == Status.REMOVED and not is_told:
@@ -260,6 +267,16 @@ def close_seat(seat: Seat) -> bool:
     _let_down(seat)
     seats.change(seat, SeatStatus.SAVING, SeatStatus.CLOSED)
     return True
+
+
+def _mark(seat: Seat) -> bool:
+    """Ours to save; not where more time was given since we looked, to it or to everybody."""
+    with transaction.atomic():
+        lab = Lab.objects.select_for_update().get(pk=seat.lab_id)
+        if lab.status == LabStatus.OPEN and lab.closes_at > seat.lab.closes_at:
+            return False
+        same = Q() if lab.status == LabStatus.CLOSING else Q(extra=seat.extra)
+        return seats.change(seat, SeatStatus(seat.status), SeatStatus.SAVING, where=same)
 
 
 def _let_down(seat: Seat) -> None:

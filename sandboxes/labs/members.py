@@ -14,7 +14,7 @@ from sandboxes.access import Hidden, name_of
 from sandboxes.lifecycle import audit
 from sandboxes.models import Sandbox, User
 
-from . import gate, trail
+from . import gate, progress, trail
 from .models import Course, Enrollment, Lab, LabStatus, Role, Seat
 
 OTHERS = 100
@@ -26,6 +26,7 @@ TYPING = {
     False: "From now on the people who teach type in your terminal only after your yes.",
 }  # fmt: skip
 """What the room is told when the course's policy changes: by whether it takes no yes."""
+SEAT = ("typist", "enrollment", "sandbox", "lab__course")
 
 
 # -- what one sees ------------------------------------------------------------------------------
@@ -142,13 +143,15 @@ def change(course: Course, origin: audit.Origin, values: dict[str, Any]) -> list
         facts = {name: [getattr(before, name), values[name]] for name in changed}
         trail.record("course.change", origin, course, changes=facts)
     if "typing" in changed:
-        _tell_of_typing(course)
+        _tell_of_typing(course, origin)
     return changed
 
 
-def _tell_of_typing(course: Course) -> None:
-    """Who sits in an open lab was promised the other thing."""
+def _tell_of_typing(course: Course, origin: audit.Origin) -> None:
+    """Who sits in an open lab was promised the other thing: who began without their yes stops, and asks."""
     for lab in course.labs.filter(status=LabStatus.OPEN).defer("version__files"):
+        for seat in () if course.types_freely else lab.seats.exclude(typist=None).select_related(*SEAT):
+            progress.end_typing(seat, origin)
         trail.tell(lab, TYPING[course.types_freely])
         trail.nudge(lab)
 

@@ -133,12 +133,19 @@ def open_lab(lab: Lab, by: audit.Origin) -> bool:
     return True
 
 
-def close_lab(lab: Lab, by: audit.Origin, reason: str = "") -> bool:
-    """Begin to close: the loop saves every workspace and removes the sandboxes. False when it is not open."""
+def close_lab(lab: Lab, by: audit.Origin, reason: str = "", latest: int | None = None) -> bool:
+    """Begin to close: the loop saves every workspace and removes the sandboxes. False when it is not open.
+
+    ``latest``: only while its end is as ``lab`` says, and nobody has more extra seconds: time given wins.
+    """
     with transaction.atomic():
-        was = (LabStatus.OPEN, LabStatus.PLANNED)
-        if not Lab.objects.filter(pk=lab.pk, status__in=was).update(status=LabStatus.CLOSING):
+        row = Lab.objects.select_for_update().get(pk=lab.pk)
+        if row.status not in (LabStatus.OPEN, LabStatus.PLANNED):
             return False
+        later = row.closes_at > lab.closes_at or row.seats.filter(extra__gt=latest or 0).exists()
+        if latest is not None and later:
+            return False
+        Lab.objects.filter(pk=lab.pk).update(status=LabStatus.CLOSING)
         lab.refresh_from_db()
         trail.record("lab.close", by, lab, reason=reason)
         bell.ring()
@@ -189,6 +196,7 @@ TOO_LATE = (
 def extend_seat(seat: Seat, by: audit.Origin, seconds: int) -> None:
     """Extra time for one student. Raises Refused once the seat, or the lab, is closed."""
     with transaction.atomic():
+        Lab.objects.select_for_update().get(pk=seat.lab_id)  # it does not close meanwhile
         rows = Seat.objects.filter(pk=seat.pk, lab__status=LabStatus.OPEN).exclude(status__in=OVER)
         if not rows.update(extra=F("extra") + seconds, warned_at=None, changed_at=timezone.now()):
             raise Refused("", f"{seat.enrollment.name}’s seat is closed, or is being saved.")

@@ -23,6 +23,8 @@ SEEN = timedelta(seconds=20)
 MESSAGES = 20
 ACTIVE = (SeatStatus.WAITING, SeatStatus.STARTING, SeatStatus.READY, SeatStatus.FAILED)
 """While a seat is one of these its student can do something."""
+LOOPS = (audit.CLEANUP.kind, audit.PROVISION.kind)
+"""These pause what keeps its files in memory, where another one is stopped: that is no "eyes up"."""
 
 
 def arrive(seat: Seat, by: audit.Origin) -> None:
@@ -180,11 +182,11 @@ def held(sandbox: Sandbox) -> str:
 
 
 def paused_by(seat: Seat) -> str:
-    """Who else paused its sandbox ("eyes up"), as this course calls them; empty: the student did."""
+    """Who else paused its sandbox ("eyes up"), as this course calls them; empty: the student, or a loop."""
     acts = ("sandbox.pause", "seat.hold")
     paused = Event.objects.filter(sandbox_id=seat.sandbox_id, action__in=acts, outcome=Outcome.OK)
     last = paused.order_by("-id").first()
-    if last is None or last.actor_id == seat.enrollment.user_id:
+    if last is None or last.actor_kind in LOOPS or last.actor_id == seat.enrollment.user_id:
         return ""
     person = Enrollment.objects.filter(course=seat.lab.course_id, user=last.actor_id).first()
     return person.name if person else last.actor_name

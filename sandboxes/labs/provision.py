@@ -60,7 +60,7 @@ def _open_due() -> None:
     """Open what has to be ready soon: earlier by what its wave will take."""
     now = timezone.now()
     for lab in Lab.objects.filter(
-        status=LabStatus.PLANNED, ready_by__isnull=False, closes_at__gt=now
+        status=LabStatus.PLANNED, ready_by__isnull=False, closes_at__gt=now, course__archived_at=None
     ).select_related("course", "version__image"):
         if lab.ready_by is not None and lab.ready_by - lead(lab) <= now:
             opening.open_lab(lab, audit.PROVISION)

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import formats, timezone
 
-from sandboxes.lifecycle import actions, audit
+from sandboxes.lifecycle import actions, audit, limits
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.models import Sandbox, Status
 
@@ -214,8 +214,8 @@ def fail(seat: Seat, reason: str) -> None:
 
 
 def _name(seat: Seat) -> str:
-    """What the sandbox is called in its owner's list."""
-    return f"{seat.lab.title}"[:60].strip()
+    """What the sandbox is called in its owner's list: a title may hold what a name may not."""
+    return limits.visible(seat.lab.title)[:60].strip()
 
 
 def _lifetime(seat: Seat) -> int:

@@ -19,16 +19,19 @@ from sandboxes.lifecycle.in_hand import InHand
 from sandboxes.models import Sandbox, Status
 
 from . import seats
-from .models import Course, LabStatus, Seat, SeatStatus, TemplateVersion
+from .models import Course, Lab, LabStatus, Seat, SeatStatus, TemplateVersion
 from .models.seat import SeatQuerySet
 
 BEING_MADE = {Status.QUEUED.value}
+SANDBOX, PULLING = ("sandbox__status", "sandbox__launch_step"), "pulling"
 SPARE = 2
 """Threads that a wave leaves to what people do by hand, however large it may be."""
 
 AHEAD = 8
 """Of so many seats of the queue it is read at a time who is next."""
-OPEN = Q(lab__status=LabStatus.OPEN)
+OPEN = Q(lab__in=Lab.objects.filter(status=LabStatus.OPEN))
+"""No join: PostgreSQL looks at a row's own columns again once whoever was changing it is through;
+not so in an UPDATE over a join, and of two who change a seat at once both would win."""
 
 _in_hand = InHand("actions")
 """Seats that are being made ready, by generation."""
@@ -44,11 +47,14 @@ class Turn:
         self._next = deque[Seat]()
         self._versions: dict[int, TemplateVersion] = {}
         self._courses: dict[str, Course] = {}
+        self.pulling: set[str] = set()
+        """Labs with seats that wait for an image: their others would only wait with them."""
 
     def next(self) -> Seat | None:
         """Who has waited longest: what is needed to take them on, and no more. None: nobody waits."""
+        self._next = deque(one for one in self._next if one.lab_id not in self.pulling)
         if not self._next:
-            self._next.extend(_queue().only("generation", "lab")[:AHEAD])
+            self._next.extend(_queue().exclude(lab__in=self.pulling).only("generation", "lab")[:AHEAD])
         return self._next.popleft() if self._next else None
 
     def whole(self, rows: SeatQuerySet) -> Iterator[Seat]:
@@ -73,10 +79,13 @@ class Turn:
 def go_on(turn: Turn) -> bool:
     """Settle what is over and start what has room; whether something is being started."""
     busy = _in_hand.keys()
-    begun = list(Seat.objects.starting().order_by().values_list("pk", "generation", "sandbox__status"))
-    changed = [pk for pk, number, now in begun if now not in BEING_MADE and key(pk, number) not in busy]
+    begun = list(Seat.objects.starting().order_by().values_list("pk", "generation", *SANDBOX, "lab"))
+    changed = [pk for pk, number, now, *_ in begun if now not in BEING_MADE and key(pk, number) not in busy]
+    pulling = [lab for *_, step, lab in begun if step == PULLING]
+    turn.pulling = set(pulling)
     left = len(begun) - sum(_settle(seat) for seat in _chosen(turn, changed))
-    return left + _fill(turn, most() - left) > 0  # after settling: a free place is filled at once
+    room = most() - left + len(pulling)  # who waits for an image keeps no thread, and no place
+    return left + _fill(turn, room) > 0  # after settling: a free place is filled at once
 
 
 def _fill(turn: Turn, room: int) -> int:

@@ -47,6 +47,11 @@ def _has_invisible(text: str) -> bool:
     return any(unicodedata.category(character) in _INVISIBLE for character in text)
 
 
+def visible(text: str) -> str:
+    """The text without what cannot be seen in it, as a name may be."""
+    return "".join(one for one in text if unicodedata.category(one) not in _INVISIBLE)
+
+
 def clean_name(value: str) -> str:
     """A name without blanks around it; empty stays empty."""
     name = value.strip()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import escape
 
 from sandboxes import cells
@@ -188,6 +190,43 @@ def test_a_persons_share_is_waited_for(open_lab, seat, alice, ines, settings):
     assert LabRunResult.objects.get().done
 
 
+@pytest.fixture
+def busy(open_lab, seat, alice, ines, settings, monkeypatch):
+    """A run of commands of which one will be under way for long, and the other waits for its share."""
+    settings.SANDBOX_USER_COMMANDS = 3
+    monkeypatch.setattr(broadcast, "AT_ONCE", 1)
+    run = broadcast.command(open_lab, "sleep 600", PROF, list(broadcast.chosen(open_lab, _all(open_lab))))
+    under_way = Command.objects.create(sandbox=seat(alice).sandbox, by=ines, argv=["x"], time_limit=60)
+    run.results.filter(seat=seat(alice)).update(command=under_way)
+    broadcast.go_on()
+    return run
+
+
+def test_eyes_up_and_files_wait_for_no_command(busy, open_lab, engine):
+    everyone = list(broadcast.chosen(open_lab, _all(open_lab)))
+    broadcast.put_file(open_lab, "data.csv", b"a", PROF, everyone)
+    for _ in range(4):
+        broadcast.go_on()
+    assert {reason for _, reason in words(LabRun.objects.exclude(file_name="").get()).values()} == {""}
+    broadcast.act(open_lab, "pause", PROF, everyone)
+    for _ in range(4):
+        broadcast.go_on()
+    assert set(Sandbox.objects.values_list("status", flat=True)) == {"paused"}
+    assert not busy.results.filter(done=True).exists()
+
+
+def test_one_persons_share_holds_up_nobody_elses_commands(open_lab, seat, alice, bob, ines, tina, settings):
+    settings.SANDBOX_USER_COMMANDS = 1
+    Command.objects.create(sandbox=seat(alice).sandbox, by=ines, argv=["x"], time_limit=60)
+    for _ in range(broadcast.AT_ONCE):
+        broadcast.command(open_lab, "true", PROF, [seat(alice)])
+    other = broadcast.command(open_lab, "true", audit.Origin.of(tina), [seat(bob)])
+    broadcast.go_on()
+    assert Command.objects.filter(sandbox=seat(bob).sandbox).count() == 1
+    broadcast.go_on()
+    assert other.results.get().done
+
+
 def _all(lab):
     return list(lab.seats.values_list("pk", flat=True))
 
@@ -218,6 +257,16 @@ def test_a_lab_that_is_over_runs_nothing_more(open_lab, seat, alice):
     assert not Command.objects.exists()
 
 
+@pytest.mark.parametrize("what", [{"removed_at": timezone.now()}, {"role": "student"}])
+def test_who_was_taken_out_meanwhile_runs_nothing_more(open_lab, seat, alice, tina, what):
+    """A class takes minutes to be through; what they pressed goes on in nobody's terminal."""
+    run = broadcast.command(open_lab, "echo late", audit.Origin.of(tina), [seat(alice)])
+    Enrollment.objects.filter(user=tina).update(**what)
+    rounds()
+    assert run.results.get().reason == "tina may not act in this course any more."
+    assert not Command.objects.exists()
+
+
 def test_the_spreadsheet_holds_no_formula(many, open_lab, ines):
     many("command", all="1", command="echo =1+1")
     rounds()
@@ -233,6 +282,24 @@ def test_cells_are_text(text):
 
 def test_numbers_and_plain_text_stay():
     assert [cells.safe(one) for one in (-1, 2.5, None, "Ada")] == ["-1", "2.5", "", "Ada"]
+
+
+def test_the_matrix_reads_no_more_than_it_shows(many, open_lab, ines):
+    """It is fetched anew each second, and of each in the class two streams of a megabyte are kept."""
+    many("command", all="1", command="true")
+    rounds()
+    run = LabRun.objects.get()
+    Command.objects.update(
+        stdout=b"first\n" + b"x" * 3_000_000 + b"\nlast", stderr=b"small", exit_code=1, reason=""
+    )
+    tracemalloc.start()
+    try:
+        page = text(browser(ines).get(reverse("lab_run", args=[open_lab.pk, run.pk])))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert page.count("last</pre>") == page.count('<code class="begins">small</code>') == 2
+    assert most < 3_000_000
 
 
 # -- files --------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from sandboxes.labs import broadcast, members, opening
 from sandboxes.labs.models import Course, Message, Seat
-from sandboxes.lifecycle import actions
+from sandboxes.lifecycle import actions, audit
 from sandboxes.lifecycle.audit import Origin
 from sandboxes.models import Command, Event, Outcome, Sandbox, Status
 from tests.pages.conftest import HTMX, browser, refusals, text
@@ -93,6 +93,17 @@ def test_another_policy_is_told_in_the_room_and_beside_the_terminal(seat, alice,
     assert talk(alice, place) == before
 
 
+def test_who_began_without_a_yes_types_no_more_where_one_is_needed_now(seat, alice, ines, course):
+    """“From now on … only after your yes” is told to the room at that moment."""
+    Course.objects.update(typing=Course.Typing.FREE)
+    course.refresh_from_db()
+    browser(ines).post(reverse("look_act", args=[seat(alice).pk, "begin"]))
+    assert run(ines, seat(alice).sandbox).status_code == 303
+    values = {name: getattr(course, name) for name in members.SETTINGS}
+    members.change(course, Origin.of(ines), values | {"typing": Course.Typing.ASK})
+    assert run(ines, seat(alice).sandbox).status_code == 422
+
+
 def talk(user, place):
     page = browser(user).get(reverse("seat_part", args=[place.pk, "header"])).content.decode()
     return re.search('data-talk="([^"]*)"', page).group(1)
@@ -119,6 +130,18 @@ def test_a_student_does_not_end_eyes_up(seat, alice, ines, action):
     mine.sandbox.refresh_from_db()
     assert mine.sandbox.status == Status.PAUSED
     assert [one.actor_name for one in refusals(f"sandbox.{action}")] == ["alice"]
+
+
+@pytest.mark.parametrize("loop", [audit.CLEANUP, audit.PROVISION])
+def test_what_a_loop_has_paused_is_not_eyes_up(seat, alice, loop):
+    """A strict sandbox that was changed outside, or whose work could not be saved: nobody pressed it."""
+    mine = seat(alice)
+    actions.pause(mine.sandbox, by=loop, wait=None, reason="it was changed outside")
+    page = text(browser(alice).get(reverse("seat_detail", args=[mine.pk])))
+    assert "Eyes up" not in page
+    assert f"{loop.name} has paused" not in act(alice, "resume", mine.sandbox)
+    mine.sandbox.refresh_from_db()
+    assert mine.sandbox.status == Status.RUNNING
 
 
 def test_the_list_is_no_way_around_it(seat, alice, ines):

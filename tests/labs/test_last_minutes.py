@@ -253,3 +253,43 @@ def test_renewing_asks_first_also_without_a_script(course, ines, alice):
     assert "The present one leads nowhere from then on." in text(asked)
     course.refresh_from_db()
     assert course.invite == before
+
+
+# -- time that is given at the last moment ---------------------------------------------------------
+
+
+@pytest.fixture
+def over(open_lab):
+    """Its time has just been over; nobody has looked yet."""
+    Lab.objects.update(closes_at=timezone.now() - MINUTE / 60)
+    return Lab.objects.get()
+
+
+@pytest.mark.parametrize("give", [
+    lambda lab, seat: opening.extend_lab(lab, PROF, 900),
+    lambda lab, seat: opening.extend_seat(seat, PROF, 900),
+])  # fmt: skip
+def test_who_gives_time_while_the_loop_looks_is_believed(over, seat, alice, monkeypatch, give):
+    """Between what the loop has read and its UPDATE; they were told that the time was given."""
+    close = opening.close_lab
+
+    def slowly(lab, by, **rest):
+        give(Lab.objects.get(), seat(alice))
+        return close(lab, by, **rest)
+
+    monkeypatch.setattr(opening, "close_lab", slowly)
+    closing.close_due()
+    assert Lab.objects.get().status == LabStatus.OPEN
+
+
+def test_who_gives_a_seat_time_while_it_is_taken_in_hand_is_believed(over, seat, alice, bob, monkeypatch):
+    opening.extend_seat(seat(bob), PROF, 1800)
+    close = closing.close_seat
+
+    def slowly(place):
+        opening.extend_seat(seat(alice), PROF, 900)
+        return close(place)
+
+    monkeypatch.setattr(closing, "close_seat", slowly)
+    closing.close_due()
+    assert seat(alice).status == SeatStatus.READY

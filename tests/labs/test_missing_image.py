@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from sandboxes.labs import opening, provision, seats
+from sandboxes.labs.models import TemplateVersion
 from sandboxes.models import Event, Image, Sandbox
 from tests.fakes.processes import wait_until
 from tests.pages.conftest import browser, text
@@ -79,3 +82,24 @@ def test_a_wave_whose_image_is_missing_asks_the_registry_once_at_a_time(pool, wi
         assert seats.retry(seat, PROF)
     assert wait_until(lambda: not provision.run_round(), 60)
     assert statuses(lab) == {"ready": 8}
+
+
+def test_a_class_that_waits_for_its_image_holds_up_no_other(pool, without_image, course, engine, image):
+    """A pull takes minutes; the next room begins on time."""
+    class_of(course, 6)
+    engine.gate["pull"] = threading.Event()
+    opening.open_lab(without_image, PROF)
+    pulling = Sandbox.objects.filter(launch_step="pulling")
+    assert wait_until(lambda: provision.run_round() and pulling.count() == 4)
+    version = TemplateVersion.objects.get()
+    version.pk, version.number, version.image, version._state.adding = None, 2, image, True
+    version.save()
+    other = opening.make(version, "Next door", closes_at=timezone.now() + timedelta(hours=1), by=PROF)
+    opening.open_lab(other, PROF)
+    try:
+        assert wait_until(lambda: provision.run_round() and statuses(other) == {"ready": 8}, 30)
+        assert statuses(without_image) == {"starting": 4, "waiting": 4}
+    finally:
+        engine.gate["pull"].set()
+        assert wait_until(lambda: not provision.run_round(), 60)
+    assert statuses(without_image) == {"failed": 8}

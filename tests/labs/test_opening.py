@@ -135,6 +135,16 @@ def test_a_lab_whose_time_went_by_while_the_site_was_down_is_not_opened_to_nobod
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
 
 
+def test_a_course_that_was_put_away_opens_nothing_by_itself(version, course, engine):
+    lab = opening.make(version, "Later", closes_at=timezone.now() + timedelta(hours=1), by=PROF,
+                       ready_by=timezone.now() + timedelta(seconds=30))  # fmt: skip
+    course.archived_at = timezone.now()
+    course.save()
+    rounds()
+    lab.refresh_from_db()
+    assert lab.status == LabStatus.PLANNED
+
+
 def test_the_longest_lab_there_may_be_opens_early_all_the_same(version, engine, settings):
     ready = timezone.now() + timedelta(seconds=100)
     longest = timedelta(seconds=settings.SANDBOX_MAX_LIFETIME) - seats.GRACE
@@ -256,3 +266,12 @@ def test_the_trail_tells_of_course_lab_and_seat(open_lab, course, alice):
     ready = Event.objects.filter(action="seat.ready", sandbox_id=Seat.objects.get(
         enrollment__user=alice).sandbox_id).get()  # fmt: skip
     assert ready.detail["student"] == "Alice"
+
+
+@pytest.mark.parametrize("title", ["\U0001f469\u200d\U0001f4bb Shell", "She\u00adll", "A\tb", "\u200b"])
+def test_a_title_that_holds_what_cannot_be_seen_starts_all_the_same(lab, title):
+    """As it is pasted from a document, or drawn of several signs: no name of a sandbox may hold it."""
+    Lab.objects.update(title=title)
+    opening.open_lab(Lab.objects.get(), PROF)
+    rounds()
+    assert statuses(lab) == {"ready": 2}

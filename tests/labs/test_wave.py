@@ -6,10 +6,12 @@ import itertools
 import threading
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from sandboxes.engine.base import EngineError
 from sandboxes.labs import files, opening, provision, seats, wave
+from sandboxes.labs.models import SeatStatus
 from sandboxes.lifecycle import launching, work
 from sandboxes.models import Event, Image, Lease, Sandbox, Status
 from tests.fakes.apart import apart
@@ -282,3 +284,24 @@ def test_whoever_finds_it_failed_says_of_which_sandbox_and_forgets_none(lab, lau
     seats.fail(second, "read before it had one")
     assert statuses(lab) == {"failed": 2}
     assert list(lab.seats.values_list("sandbox", flat=True)) == [failed.pk, known.pk]
+
+
+def test_who_is_being_closed_is_not_started_as_well(open_lab):
+    """Of two who change a seat at the same moment one wins, on PostgreSQL too."""
+    open_lab.seats.update(status="waiting", sandbox=None)
+    seat, started = open_lab.seats.first(), []
+
+    def start():
+        mine = open_lab.seats.get(pk=seat.pk)
+        begun.set()
+        started.append(seats.change(mine, SeatStatus.WAITING, SeatStatus.STARTING, where=wave.OPEN))
+
+    begun = threading.Event()
+    with transaction.atomic():
+        assert seats.change(seat, SeatStatus.WAITING, SeatStatus.SAVING)
+        other = apart(start)
+        assert begun.wait(20)
+        other.join(1)
+    other.join(20)
+    assert started == [False]
+    assert open_lab.seats.get(pk=seat.pk).status == SeatStatus.SAVING

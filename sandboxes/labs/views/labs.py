@@ -16,6 +16,7 @@ from sandboxes.labs.forms_labs import LabForm
 from sandboxes.labs.models import Enrollment, Lab, LabStatus, Seat, SeatStatus
 from sandboxes.lifecycle import audit, images
 from sandboxes.lifecycle.refusals import Refused
+from sandboxes.views.filters import clean
 from sandboxes.views.web import Request, back, origin, private, say
 
 PAGES = ["GET", "HEAD", "POST"]
@@ -176,7 +177,7 @@ def retry_failed(lab: Lab, by: audit.Origin, request: Request) -> Said:
     """Every failed seat into the queue again, or the one that is named."""
     failed = lab.seats.filter(status=SeatStatus.FAILED).select_related("lab__course", "enrollment", "sandbox")
     if request.POST.get("seat"):
-        failed = failed.filter(pk=request.POST["seat"][:24])
+        failed = failed.filter(pk=clean(request.POST["seat"])[:24])
     count = sum(seats.retry(seat, by) for seat in failed)
     return ("success", f"{count} tried again.") if count else ("info", "Nothing has failed.")
 

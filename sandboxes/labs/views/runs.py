@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import BinaryField
+from django.db.models.functions import Greatest, Length, Substr
 from django.http import Http404, HttpResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_GET, require_POST
@@ -18,6 +20,7 @@ from sandboxes.labs.models import Lab, LabRun, LabRunResult, SeatStatus
 from sandboxes.lifecycle.refusals import Refused
 from sandboxes.lifecycle.transitions import TABLE
 from sandboxes.views.commands import readable
+from sandboxes.views.filters import clean
 from sandboxes.views.web import Request, back, onward, origin, private, say, see_other
 
 SHOWN = 8 * 1024
@@ -84,12 +87,12 @@ def told(request: Request, lab: Lab, level: str, text: str, status: int = 204) -
 def seats_of(request: Request, lab: Lab) -> list[Any]:
     """The seats that are meant. "All", of a section too, are those that are not closed when it is pressed."""
     if request.POST.get("all"):
-        rows, section = lab.seats.exclude(status=SeatStatus.CLOSED), request.POST.get("section", "")
+        rows, section = lab.seats.exclude(status=SeatStatus.CLOSED), clean(request.POST.get("section", ""))
         ids = list(
             (rows.filter(enrollment__section=section) if section else rows).values_list("pk", flat=True)
         )
     else:
-        ids = [one[:24] for one in request.POST.getlist("seat")]
+        ids = [clean(one)[:24] for one in request.POST.getlist("seat")]
     found = list(broadcast.chosen(lab, ids))
     if not found:
         raise Refused("seats", "Tick some tiles first, or choose everyone.")
@@ -139,6 +142,20 @@ ACTS: dict[str, Callable[[Request, Lab, list[Any]], Said | LabRun]] = {
 # -- the matrix ---------------------------------------------------------------------------------
 
 
+def _part(stream: str, start: Any, length: int) -> Substr:
+    return Substr(stream, start, length, output_field=BinaryField())
+
+
+ENDS = {
+    f"{name}_{part}": _part(f"command__{name}", start, most)
+    for name in ("stdout", "stderr")
+    for part, start, most in (
+        ("start", 1, CELL), ("end", Greatest(Length(f"command__{name}") - SHOWN + 1, 1), SHOWN),
+    )
+}  # fmt: skip
+"""Of each stream its first and its last bytes."""
+
+
 class Row:
     """One seat's line: the word for what came of it, its shape, and the output."""
 
@@ -180,7 +197,7 @@ class Row:
 
     def text(self, name: str, most: int = SHOWN) -> str:
         """The end of a stream."""
-        return readable(bytes(getattr(self.command, name))[-most:]) if self.command else ""
+        return readable(bytes(getattr(self.result, f"{name}_end") or b"")[-most:])
 
     @property
     def output(self) -> str:
@@ -192,7 +209,7 @@ class Row:
         if self.command is None:
             return ""
         order = ("stdout", "stderr") if self.is_good else ("stderr", "stdout")
-        texts = [readable(bytes(getattr(self.command, name))[:CELL]) for name in order]
+        texts = [readable(bytes(getattr(self.result, f"{name}_start") or b"")) for name in order]
         return next((line.strip() for text in texts for line in text.splitlines() if line.strip()), "")[:LINE]
 
     @property
@@ -211,8 +228,9 @@ def get_run(request: Request, pk: str, number: int, need: str = gate.LOOK) -> La
 
 
 def rows_of(run: LabRun) -> list[Row]:
-    """Its lines. One query."""
-    return [Row(one) for one in run.results.select_related("seat__enrollment", "command", "run")]
+    """Its lines. One query, which reads of each stream what is shown: a class may have written gigabytes."""
+    rows = run.results.select_related("seat__enrollment", "command", "run").annotate(**ENDS)
+    return [Row(one) for one in rows.defer("command__stdout", "command__stderr")]
 
 
 @require_GET

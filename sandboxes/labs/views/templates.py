@@ -13,6 +13,7 @@ from sandboxes.forms import bounds
 from sandboxes.labs import forms_templates, gate, lab_templates, pictures, sheets, trail
 from sandboxes.labs.models import Course, LabTemplate, Role, TemplateVersion
 from sandboxes.lifecycle.refusals import Refused
+from sandboxes.views.filters import clean
 from sandboxes.views.web import Request, back, origin, private, say
 
 PAGES = ["GET", "HEAD", "POST"]
@@ -148,7 +149,9 @@ def history(template: LabTemplate) -> Any:
 def template_preview(request: Request, pk: str) -> HttpResponse:
     """The sheet as a student would see it."""
     course = gate.get_course(request.user, pk, gate.MANAGE)
-    template = course.templates.filter(pk=request.POST.get("template", "")[:24], removed_at=None).first()
+    template = course.templates.filter(
+        pk=clean(request.POST.get("template", ""))[:24], removed_at=None
+    ).first()
     return render(request, "labs/template_preview.html", preview(request.POST.get("sheet", ""), template))
 
 
@@ -202,7 +205,7 @@ def unpublish(request: Request, template: LabTemplate) -> HttpResponse:
 
 def clone(request: Request, template: LabTemplate) -> HttpResponse:
     """Into the course that is named, else into its own."""
-    target = request.POST.get("course", "")[:24] or template.course_id
+    target = clean(request.POST.get("course", ""))[:24] or template.course_id
     course = gate.get_course(request.user, target, gate.MANAGE)
     made = lab_templates.clone(template, course, origin(request))
     return say(request, back(request, "template_edit", made.pk), "success", f"Cloned into {course.title}.")
