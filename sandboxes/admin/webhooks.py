@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -26,6 +27,7 @@ from .base import ReadOnly, origin
 from .recorded import Recorded
 
 LATEST = 10
+PLAIN = re.compile(r"[0-9]{1,18}")
 
 
 class WebhookForm(forms.ModelForm):
@@ -120,7 +122,7 @@ class WebhookAdmin(Recorded):
     def changeform_view(self, request: HttpRequest, object_id: str | None = None, form_url: str = "",
                         extra_context: Any = None) -> Any:  # fmt: skip
         """Beside the form: how it is doing, its latest deliveries, and all there is to choose from."""
-        pk = int(object_id) if object_id and object_id.isdigit() else None
+        pk = int(object_id) if object_id and PLAIN.fullmatch(object_id) else None
         hook = Webhook.objects.filter(pk=pk).first() if pk else None
         context = {"choices": choices(), **(extra_context or {})}
         if hook is not None:

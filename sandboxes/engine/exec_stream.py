@@ -28,6 +28,9 @@ from .translate import state
 from .wire import Wire, Wires
 
 ENGINE_COMPLAINT = b"OCI runtime exec failed"
+LONGEST_COMPLAINT = 16 * 1024
+"""Bytes; what is longer is a program's own output."""
+Frame = tuple[str, bytes]
 CANNOT_RUN, MISSING = NOT_STARTED = (126, 127)
 
 _PATIENCE = 2.0
@@ -47,7 +50,7 @@ class DockerExec:
         frames = self._frames()
         for name, data in frames:
             if data.startswith(ENGINE_COMPLAINT):
-                yield from self._complaint([(name, data), *frames])
+                yield from self._complaint((name, data), frames)
                 return
             yield name, data
             break
@@ -68,13 +71,21 @@ class DockerExec:
         if not self._wire.closed:
             parser.finish()
 
-    def _complaint(self, frames: list[tuple[str, bytes]]) -> Iterator[tuple[str, bytes]]:
-        """The engine writes its own failure to start a program into the output; say it better."""
-        if self.exit_code() in NOT_STARTED:
-            text = b"".join(data for _, data in frames)
+    def _complaint(self, first: Frame, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The engine writes its own failure to start a program into the output; say it better.
+
+        It says a few lines. What goes on is a program that begins with its words, and is not gathered.
+        """
+        held, size = [first], len(first[1])
+        while size <= LONGEST_COMPLAINT and (more := next(frames, None)):
+            held.append(more)
+            size += len(more[1])
+        if size <= LONGEST_COMPLAINT and self.exit_code() in NOT_STARTED:
+            text = b"".join(data for _, data in held)
             self._is_missing = is_missing(text)
             yield "stderr", not_started(self._program, text).encode()
         else:
+            yield from held
             yield from frames
 
 

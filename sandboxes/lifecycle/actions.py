@@ -139,6 +139,8 @@ def _claim_and_run(sandbox: Sandbox, action: str, origin: audit.Origin, wait: fl
 def _claim(sandbox: Sandbox, action: str, origin: audit.Origin, reason: str, where: Q | None) -> Claim | None:
     """Claim; to start a failed one takes a place of the quota again, and a whole lifetime."""
     fullness.check(sandbox, action, origin)
+    if action == "start" and sandbox.status != Status.FAILED:  # one that has failed meanwhile has no place
+        where = (where or Q()) & ~Q(status=Status.FAILED)
     if action != "start" or sandbox.status != Status.FAILED:
         return transitions.claim(sandbox, action, origin, where=where, reason=reason)
     host.check_disk()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlencode
@@ -171,10 +171,16 @@ def _is_address(text: str) -> bool:
 def moment(text: str) -> datetime | None:
     """A time as it is written, in the site's zone unless it names another; None for what is none."""
     try:
-        found = datetime.fromisoformat(text)
-        return timezone.make_aware(found) if timezone.is_naive(found) else found
+        return _known(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         return None
+
+
+def _known(found: datetime) -> datetime:
+    """With its zone. Raises OverflowError for what a database, which keeps UTC, cannot keep."""
+    aware = timezone.make_aware(found) if timezone.is_naive(found) else found
+    aware.astimezone(UTC)
+    return aware
 
 
 def span(text: str) -> Span | None:
@@ -185,7 +191,7 @@ def span(text: str) -> Span | None:
     year, *more = (int(one) if one else None for one in found.groups())
     try:
         start = datetime(year or 0, more[0] or 1, more[1] or 1, more[2] or 0)
-        return timezone.make_aware(start), timezone.make_aware(_end(start, more))
+        return _known(start), _known(_end(start, more))
     except (ValueError, OverflowError):
         return None
 

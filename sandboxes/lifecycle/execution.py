@@ -26,7 +26,7 @@ from sandboxes.live import output
 from sandboxes.models import Command, CommandStatus, Event, Outcome, Sandbox, Status
 from sandboxes.units import format_duration
 
-from . import announce, argv, audit, kept, process, transitions, truth, work
+from . import announce, argv, audit, insisting, kept, process, transitions, truth, work
 from .capture import Capture
 from .endings import OURS
 
@@ -77,6 +77,7 @@ class Execution:
             self._finish(CommandStatus.FAILED, str(error))
         except Exception:
             log.exception("Command %s broke", self.command.pk)
+            end_processes(self.sandbox.native_id, self.command.marker)  # nobody else would
             self._finish(CommandStatus.FAILED, OURS)
         finally:
             self._over.set()
@@ -161,13 +162,14 @@ class Execution:
         return self._finish(CommandStatus.EXITED, reason or sentence(code, self.command), code)
 
     def _finish(self, status: CommandStatus, reason: str, code: int | None = None) -> None:
-        finish(self.command, status, reason, self.origin, exit_code=code, **self._outputs())
+        outputs = self._outputs()
+        insisting.write(lambda: finish(self.command, status, reason, self.origin, exit_code=code, **outputs))
 
     def _abandon(self) -> None:
         """Nothing is known, so nothing is concluded: the cleanup loop ends it once the engine answers."""
-        Command.objects.filter(pk=self.command.pk, status=CommandStatus.RUNNING).update(
-            process="", reason=NOT_ANSWERING, **self._outputs()
-        )
+        row = Command.objects.filter(pk=self.command.pk, status=CommandStatus.RUNNING)
+        known = {"process": "", "reason": NOT_ANSWERING} | self._outputs()
+        insisting.write(lambda: row.update(**known))
         output.finished(self.command.pk, self.sandbox.pk)
 
     def _outputs(self) -> dict[str, Any]:

@@ -9,10 +9,11 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import DatabaseError, connection
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sandboxes.models import Lease
@@ -34,18 +35,40 @@ def process_id() -> str:
 
 
 def renew() -> None:
-    """Say that this process is alive for another SANDBOX_LEASE seconds."""
-    until = timezone.now() + timedelta(seconds=settings.SANDBOX_LEASE)
-    Lease.objects.update_or_create(
-        name=f"process:{process_id()}", defaults={"owner": process_id(), "until": until}
-    )
+    """Say that this process is alive for another SANDBOX_LEASE seconds; again where saying so took longer.
+
+    Where it comes too late, so may everybody's: the database was away, and who was alive then still is.
+    """
+    lease = timedelta(seconds=settings.SANDBOX_LEASE)
+    until = timezone.now()
+    while until <= timezone.now():
+        late, until = _late(), timezone.now() + lease
+        if late is not None:
+            _rows().filter(until__gt=late - lease).update(until=until)
+        Lease.objects.update_or_create(
+            name=f"process:{process_id()}", defaults={"owner": process_id(), "until": until}
+        )
 
 
 def alive() -> set[str]:
-    """The processes that gave a sign of life within their lease, and this one."""
-    now = timezone.now()
-    rows = Lease.objects.filter(name__startswith="process:", until__gt=now)
+    """The processes that gave a sign of life within their lease, and this one.
+
+    Of a time in which not even this one could say so nothing is known.
+    """
+    if _late() is not None:
+        renew()
+    rows = _rows().filter(until__gt=timezone.now())
     return set(rows.values_list("owner", flat=True)) | {process_id()}
+
+
+def _rows() -> QuerySet[Lease]:
+    return Lease.objects.filter(name__startswith="process:")
+
+
+def _late() -> datetime | None:
+    """When this process' lease was over, though it lives; None while it is not, or where it has none."""
+    mine = Lease.objects.filter(name=f"process:{process_id()}", until__lte=timezone.now())
+    return mine.values_list("until", flat=True).first()
 
 
 def hold() -> None:

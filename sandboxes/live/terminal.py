@@ -70,7 +70,8 @@ class LiveTerminal:
         self._is_fitting = self._is_redrawing = False
         self._led = 0.0
         self._writing: asyncio.Task[None] | None = None
-        self._alone: asyncio.TimerHandle | None = None
+        left = asyncio.get_running_loop().call_later(grace, self._left)  # who asked for it may be gone
+        self._alone: asyncio.TimerHandle | None = left
         self._do = Tasks().do
         self.viewers = Viewers(self._do)
         self.record: Any = None

@@ -27,6 +27,7 @@ from daphne.cli import CommandLineInterface
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from django.conf import settings
+from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 
 from sandboxes.management import priority
@@ -59,18 +60,48 @@ STUCK = 2.0
 """Seconds without room for output, from when on nothing more is read either: its application waits."""
 
 
-class Outflow:
+class Unread:
+    """What waits for one client, which is let go when it takes none of it for too long."""
+
+    def __init__(self, transport: Any) -> None:
+        self.transport, self.left = transport, 0
+        self.timer: asyncio.TimerHandle | None = None
+
+    def wait(self) -> None:
+        self.left = self.count()
+        later = asyncio.get_running_loop().call_later  # twisted runs on it
+        self.timer = later(settings.SANDBOX_CLIENT_PATIENCE, self.look)
+
+    def look(self) -> None:
+        """Who reads slowly is not who does not read."""
+        if self.count() < self.left:
+            self.wait()
+        else:
+            self.transport.abortConnection()
+
+    def count(self) -> int:
+        """Bytes that are here, or in the kernel and not yet with the client."""
+        here = len(self.transport.dataBuffer) - self.transport.offset + self.transport._tempDataLen
+        kernel = fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        return int(here) + int.from_bytes(kernel, sys.byteorder)
+
+    def end(self) -> None:
+        """It took all of it, or is gone."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+
+class Outflow(Unread):
     """Whether there is room for more on one connection: Twisted tells its producer, which this is.
 
     It says so when more than 64 KiB are unsent, and when none are any more.
     """
 
     def __init__(self, transport: Any) -> None:
-        self.transport = transport
+        super().__init__(transport)
         self.room = asyncio.Event()
         self.room.set()
-        self.since, self.left = 0.0, 0
-        self.timer: asyncio.TimerHandle | None = None
+        self.since = 0.0
         transport.unregisterProducer()  # of the request that this was
         transport.registerProducer(self, True)
 
@@ -81,25 +112,7 @@ class Outflow:
     def pauseProducing(self) -> None:
         self.room.clear()
         self.since = time.monotonic()
-        self._wait()
-
-    def _wait(self) -> None:
-        self.left = self._unread()
-        later = asyncio.get_running_loop().call_later  # twisted runs on it
-        self.timer = later(settings.SANDBOX_CLIENT_PATIENCE, self._look)
-
-    def _look(self) -> None:
-        """Who reads slowly is not who does not read."""
-        if self._unread() < self.left:
-            self._wait()
-        else:
-            self.transport.abortConnection()
-
-    def _unread(self) -> int:
-        """Bytes that are here, or in the kernel and not yet with the client."""
-        here = len(self.transport.dataBuffer) - self.transport.offset + self.transport._tempDataLen
-        kernel = fcntl.ioctl(self.transport.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-        return int(here) + int.from_bytes(kernel, sys.byteorder)
+        self.wait()
 
     def resumeProducing(self) -> None:
         self.stopProducing()
@@ -108,8 +121,7 @@ class Outflow:
 
     def stopProducing(self) -> None:
         """Nobody waits for it any more; its client has read everything, or is gone."""
-        if self.timer is not None:
-            self.timer.cancel()
+        self.end()
         self.room.set()
 
 
@@ -200,6 +212,26 @@ class Channel(HTTPChannel):
 
     whole_head = 0.0
     rests = is_refused = False
+    unread: Unread | None = None
+
+    def pauseProducing(self) -> None:
+        """More than 64 KiB of answers are unsent. Twisted's own clock stands still while it answers."""
+        super().pauseProducing()
+        self.unread = Unread(self.transport)
+        self.unread.wait()
+
+    def resumeProducing(self) -> None:
+        self.take_up()
+        super().resumeProducing()
+
+    def connectionLost(self, reason: Any = connectionDone) -> None:
+        self.take_up()
+        super().connectionLost(reason)
+
+    def take_up(self) -> None:
+        """Nothing is unsent any more."""
+        if self.unread is not None:
+            self.unread.end()
 
     def dataReceived(self, data: bytes) -> None:
         if not self.is_refused:

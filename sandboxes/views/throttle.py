@@ -6,6 +6,8 @@ before is counted by itself, for that name. Counts are of ten minutes, and of al
 
 from __future__ import annotations
 
+import unicodedata
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import constant_time_compare, salted_hmac
@@ -45,12 +47,17 @@ def remember(request: HttpRequest, response: HttpResponse, name: str) -> HttpRes
 
 def _keys(request: HttpRequest) -> dict[str, int]:
     """The counts that a try goes into, with the most of each; their own is the first."""
-    name = request.POST.get("username", "")[:150].casefold()
+    name = _name(request.POST.get("username", ""))
     kept, known = _digest(name), request.get_signed_cookie(COOKIE, default="", salt=SALT, max_age=LASTS)
     if constant_time_compare(kept, known or ""):
         return {f"sign-in:{kept}:known": TRIES}
     place = address(request)
     return {f"sign-in:{kept}:{place}": TRIES, f"sign-in:{kept}": OF_NAME, f"sign-in:at:{place}": OF_ADDRESS}
+
+
+def _name(typed: str) -> str:
+    """Whose name it is, as the form reads it: however it is spelt, it is one account's."""
+    return unicodedata.normalize("NFKC", typed.strip())[:150].casefold()
 
 
 def _digest(name: str) -> str:

@@ -152,3 +152,11 @@ def test_the_log_tells_of_changes_only(happen, feed, caplog):
     for _ in range(3):
         feeds.run_round()
     assert [one.levelname for one in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_of_a_trail_that_was_restored_no_line_is_missing(happen, feed):
+    happen(reason="one")
+    last = json.dumps({"number": 900, "reason": "before the restore"})
+    feed.write_text(f"{last}\n")
+    file.run_round()
+    assert [row["reason"] for row in rows(feed)] == ["before the restore", "one"]

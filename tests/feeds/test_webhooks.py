@@ -239,3 +239,14 @@ def test_a_sample_says_what_came_of_it(hook, receiver):
     assert receiver.types == ["webhook.test"]
     assert not Delivery.objects.exists()
     assert isinstance(answer, posting.Answer)
+
+
+def test_a_queue_that_is_over_full_takes_nothing(happen, hook, receiver, settings):
+    settings.SANDBOX_WEBHOOK_QUEUE = 2
+    for number in range(3):  # given up, and sent again by hand
+        Delivery.objects.create(webhook=hook, event_id=900_000 + number, number=number, action="sandbox.stop")
+    for _ in range(3):
+        happen()
+    queueing.run_round()
+    hook.refresh_from_db()
+    assert (hook.deliveries.count(), hook.dropped) == (3, 3)

@@ -176,3 +176,45 @@ def test_a_body_that_is_not_is_taken(served: tuple[str, int], size: int) -> None
 def test_all_of_them_are_shown_the_door(served: tuple[str, int], crowd: Any) -> None:
     for begun, clients in crowd.items():
         assert all(is_closed(one, 60) for one in clients), begun
+
+
+LENGTH = 400 * 65536
+LONG = f"""
+from sandboxes.consumers.pacing import paced
+
+
+async def application(scope, receive, send):
+    async with paced(send) as send:
+        headers = [(b"content-length", b"{LENGTH}")]
+        await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+        for _ in range(400):
+            await send({{"type": "http.response.body", "body": b"x" * 65536, "more_body": True}})
+        await send({{"type": "http.response.body", "body": b""}})
+"""
+
+
+def test_who_asks_for_a_file_and_does_not_read_it_is_let_go(tmp_path: Path) -> None:
+    with serve(tmp_path, LONG) as (place, pid):
+        idle = [client(place, WHOLE) for _ in range(20)]
+        assert wait_until(lambda: connections(pid) >= 20, 30)
+        assert wait_until(lambda: connections(pid) == 0, 60)
+        assert all(is_closed(one) for one in idle)
+
+
+def test_who_reads_it_slowly_gets_all_of_it(tmp_path: Path) -> None:
+    with serve(tmp_path, LONG) as (place, _):
+        one, got, began = client(place, WHOLE), 0, time.monotonic()
+        while piece := one.recv(65536):
+            got += len(piece)
+            time.sleep(0.5 if time.monotonic() - began < 3 * PATIENCE else 0)
+            if got >= LENGTH:
+                break
+        assert got >= LENGTH
+
+
+def connections(pid: int) -> int:
+    """How many sockets to clients the server has, beside the one it listens on and its loop's own pair."""
+    found = {os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()}
+    ours = {row.split()[9] for row in Path("/proc/net/tcp").read_text().splitlines()[1:]
+            if row.split()[3] == "01"}  # fmt: skip
+    return sum(one.removeprefix("socket:[").removesuffix("]") in ours for one in found)

@@ -292,3 +292,13 @@ def test_staff_may_have_others(launch, prof, alice, settings):
     assert refused(launch, cpus="2").field == "cpus"
     User.objects.filter(pk=prof.pk).update(quota_cpus=1)
     assert refused(launch, owner=prof, cpus="1").field == "cpus"
+
+
+def test_one_that_fails_just_then_is_not_started_without_a_place(running, engine, settings):
+    put(running, engine, Status.STOPPED)
+    read_before = Sandbox.objects.get(pk=running.pk)
+    put(running, engine, Status.FAILED)
+    settings.SANDBOX_MEMORY_BUDGET = running.memory // 2
+    result = actions.start(read_before, by=ALICE, wait=None)
+    running.refresh_from_db()
+    assert (result.done, running.status, engine.containers) == (False, Status.FAILED, {})

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -9,7 +10,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from sandboxes.lifecycle import actions, cleanup, process, transitions
-from sandboxes.models import Event, Outcome, Sandbox, Status
+from sandboxes.models import Event, Lease, Outcome, Sandbox, Status
 from tests.fakes.processes import wait_until
 from tests.lifecycle.helpers import ALICE, answered, change, container_status, moments_ago, overdue
 
@@ -146,3 +147,18 @@ def test_a_stale_claim_is_taken_over_once(running):
     seen = [Sandbox.objects.get(pk=running.pk) for _ in range(4)]
     won = at_once(4, lambda number: transitions.take_over(seen[number]))
     assert sum(mine is not None for mine in won) == 1
+
+
+def test_a_database_that_was_away_makes_nobody_dead(db):
+    now = timezone.now()
+    process.renew()
+    Lease.objects.create(name="process:web", owner="web", until=now)
+    Lease.objects.filter(name__startswith="process:").update(until=now - timedelta(seconds=5))
+    Lease.objects.create(name="process:old", owner="old", until=now - timedelta(seconds=60))
+    assert process.alive() == {process.process_id(), "web"}
+
+
+def test_who_gives_no_sign_while_others_do_is_dead(db):
+    process.renew()
+    Lease.objects.create(name="process:web", owner="web", until=timezone.now() - timedelta(seconds=1))
+    assert process.alive() == {process.process_id()}

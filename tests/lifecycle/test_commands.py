@@ -1,8 +1,10 @@
 """Commands: byte-exact, capped with the gap marked, ended when they are to end, always with a reason."""
 
 import threading
+from contextlib import suppress
 
 import pytest
+from django.db import OperationalError
 
 from sandboxes.engine.base import Conflict, EngineError, NotFound, Unreachable
 from sandboxes.lifecycle import actions, audit, commands, execution
@@ -320,3 +322,24 @@ def test_many_at_once_all_end(pool, run):
     made = [run(f"echo {number}", wait=0) for number in range(30)]
     assert [bytes(ended(command).stdout) for command in made] == [b"%d\n" % number for number in range(30)]
     assert threading.active_count() < 60
+
+
+# -- the database is away for a moment ------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_end_is_on_record_though_the_database_was_away_just_then(run, running, monkeypatch):
+    real, calls = execution.note, []
+
+    def away(*args, **facts):
+        calls.append(args)
+        if 2 <= len(calls) <= 4:
+            raise OperationalError("the connection is lost")
+        return real(*args, **facts)
+
+    monkeypatch.setattr(execution, "note", away)
+    with suppress(OperationalError):
+        run("exit 0")
+    command = Command.objects.get()
+    assert (command.status, command.exit_code) == (CommandStatus.EXITED, 0)
+    assert Event.objects.filter(operation=command.pk).exclude(outcome="requested").count() == 1

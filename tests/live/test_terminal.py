@@ -279,3 +279,10 @@ async def test_a_cut_stream_is_told_soon_though_the_shell_lives_on():
     assert time.monotonic() - began < 20
     assert page.last("ended")["exit_code"] is None
     assert world.killed == 1
+
+
+async def test_a_shell_that_nobody_ever_came_to_ends_after_its_grace():
+    world = World(grace=0.05)
+    await asyncio.wait_for(world.live.over.wait(), 10)
+    await settle()
+    assert (world.killed, world.endings[0].reason) == (1, "left")

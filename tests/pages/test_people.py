@@ -114,6 +114,19 @@ def test_guesses_at_one_name_from_everywhere_come_to_an_end(alice, anonymous, mo
     assert anonymous.post("/sign-in/", RIGHT).status_code == 429
 
 
+@pytest.mark.parametrize("spell", [
+    lambda number: " " * number + "alice", lambda number: "alice" + "\u3000" * number,
+    lambda number: "".join(chr(ord(one) + 0xFEE0) if number >> at & 1 else one
+                           for at, one in enumerate("alice")),
+], ids=["blanks before", "blanks behind", "wide letters"])  # fmt: skip
+def test_however_a_name_is_spelt_it_is_one_name(alice, anonymous, spell):
+    answers = [
+        anonymous.post("/sign-in/", {"username": spell(number), "password": "guess"}).status_code
+        for number in range(12)
+    ]
+    assert answers == [422] * 10 + [429] * 2
+
+
 def test_but_lock_nobody_out_of_a_browser_they_have_used(alice, anonymous, monkeypatch):
     monkeypatch.setattr(throttle, "OF_NAME", 20)
     anonymous.post("/sign-in/", RIGHT)

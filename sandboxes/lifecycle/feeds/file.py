@@ -53,7 +53,7 @@ def _append(path: Path, rows: list[tuple[int, str]]) -> None:
     """Add the lines that are not there yet, and see them on disk."""
     with os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640), "r+b", buffering=0) as file:
         end = _tail(file.fileno())
-        last = _last_number(end)
+        last = _last_of(rows, end)
         torn = b"\n" if end and not end.endswith(b"\n") else b""
         text = torn + "".join(f"{row}\n" for number, row in rows if number > last).encode()
         while text:
@@ -64,6 +64,12 @@ def _append(path: Path, rows: list[tuple[int, str]]) -> None:
 def _tail(file: int) -> bytes:
     size = os.fstat(file).st_size
     return os.pread(file, TAIL, max(size - TAIL, 0))
+
+
+def _last_of(rows: list[tuple[int, str]], end: bytes) -> int:
+    """The last of these that the file has, 0 for none: of a trail that was restored since, it has others."""
+    last = _last_number(end)
+    return last if dict(rows).get(last, "\0").encode() in end.split(b"\n") else 0
 
 
 def _last_number(end: bytes) -> int:

@@ -39,7 +39,7 @@ def run_round() -> bool:
 def _queue(hook: Webhook, numbered: Sequence[tuple[int, Event]]) -> None:
     wanted = patterns.parse(hook.actions)
     fits = [one for one in numbered if _is_for(hook, wanted, one[1])]
-    room = settings.SANDBOX_WEBHOOK_QUEUE - waiting(hook)
+    room = max(settings.SANDBOX_WEBHOOK_QUEUE - waiting(hook), 0)
     rows = [
         Delivery(webhook=hook, number=n, event_id=event.pk, action=event.action) for n, event in fits[:room]
     ]
