@@ -34,7 +34,7 @@ LAUNCHER = audit.Origin("user", name="alice")
 SLOW = (
     "faults/", "gates/", "ground/", "live/", "engine/test_engine_away", "trail/test_many_acts",
     "lifecycle/test_asking", "lifecycle/test_chaos", "lifecycle/test_claims", "lifecycle/test_doubt",
-    "labs/test_broadcast", "labs/test_closing_saves", "labs/test_joining_crowd", "labs/test_last_minutes",
+    "labs/test_broadcast", "labs/test_closing_", "labs/test_joining_crowd", "labs/test_last_minutes",
     "labs/test_looking", "labs/test_room", "labs/test_taken_out", "labs/test_wall", "labs/test_wave",
 )  # fmt: skip
 """Folders and files whose tests wait for time to pass, make a crowd or go over every page there is."""

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from sandboxes.engine import get_engine
-from sandboxes.engine.base import EngineError, NoCapacity, Reach, Unreachable
+from sandboxes.engine.base import EngineError, NoCapacity, Reach, TimedOut, Unreachable
 from sandboxes.labs import closing, files, opening
 from sandboxes.lifecycle import actions, changed, guard, transitions
 from sandboxes.models import Lease, Sandbox, Status
@@ -142,3 +142,22 @@ def test_one_that_failed_and_is_gone_is_not_launched_anew_and_called_saved(
     assert (read, seat(alice).status) == (["Bob"], "closed")
     assert seat(alice).saved_reason == "Its sandbox was not running any more."
     assert not engine.containers
+
+
+def test_one_that_does_not_answer_holds_up_nobody_else(open_lab, seat, alice, bob, monkeypatch):
+    """Places are few, and it is tried again for ever: who can be saved comes first."""
+
+    def save(place, sandbox):
+        if place.enrollment.name == "Alice":
+            raise TimedOut("It did not answer in time.")
+        files.path_of(place).write_bytes(b"x")
+        return ""
+
+    files.path_of(seat(bob)).parent.mkdir(parents=True)
+    monkeypatch.setattr(files, "_save", save)
+    monkeypatch.setattr(closing, "WAVE", 1)
+    opening.close_lab(open_lab, PROF)
+    for _ in range(5):
+        closing.go_on()
+    assert (seat(alice).status, seat(bob).status) == ("saving", "closed")
+    assert seat(bob).saved_at is not None

@@ -12,7 +12,7 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from sandboxes.engine.base import EngineError, TimedOut, Unreachable
+from sandboxes.engine.base import EngineError, Unreachable
 from sandboxes.labs import closing, files, opening, provision, seats
 from sandboxes.labs.models import Course, Lab, LabStatus, LabTemplate, Seat, SeatStatus, TemplateVersion
 from sandboxes.lifecycle import actions, cleanup, invariants, work
@@ -346,22 +346,3 @@ def test_a_seat_that_never_ran_had_nothing_to_save(lab, engine, ines, alice, bob
     assert "It never started; there was nothing to save." in page
     assert "Not saved" not in page
     assert "saved work is kept" not in page
-
-
-def test_one_that_does_not_answer_holds_up_nobody_else(open_lab, seat, alice, bob, monkeypatch):
-    """Places are few, and it is tried again for ever: who can be saved comes first."""
-
-    def save(place, sandbox):
-        if place.enrollment.name == "Alice":
-            raise TimedOut("It did not answer in time.")
-        files.path_of(place).write_bytes(b"x")
-        return ""
-
-    files.path_of(seat(bob)).parent.mkdir(parents=True)
-    monkeypatch.setattr(files, "_save", save)
-    monkeypatch.setattr(closing, "WAVE", 1)
-    opening.close_lab(open_lab, PROF)
-    for _ in range(5):
-        closing.go_on()
-    assert (seat(alice).status, seat(bob).status) == ("saving", "closed")
-    assert seat(bob).saved_at is not None
